@@ -1,0 +1,330 @@
+"""Every setting of an experiment, as plain dataclasses: the command line, YAML files and Python read the same ones.
+
+This module imports no torch, so that ``cross-modal train --help`` answers at once. What a field means is said where it
+is declared; whether a combination makes sense is checked by the component that reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SplitBy = Literal["label", "group", "both"]
+OnBadItem = Literal["error", "skip"]
+
+
+@dataclass
+class DataConfig:
+    """How a source becomes items and splits.
+
+    Attributes:
+        split_by: What never straddles two splits: the class, the group, or both (rows that fit nowhere are dropped).
+        split_prefix: Split by the part of the label before the first "/" (an alphabet, a family).
+        validation_share: Share of the train classes that validation takes where the data brings none.
+        test_share: Share of the classes that test takes where the data brings no split at all.
+        seed: Seed of the splits that are made here.
+        on_bad_item: "error" stops at the first bad item; "skip" drops, counts and lists it.
+        max_pixels: Largest picture that is decoded (width × height): a guard against decompression bombs.
+        workers: Processes that decode pictures; 0 decodes in the main process.
+        memory_gigabytes: Data sets whose decoded pictures fit in this are decoded once and kept.
+    """
+
+    split_by: SplitBy = "label"
+    split_prefix: bool = False
+    validation_share: float = 0.15
+    test_share: float = 0.25
+    seed: int = 0
+    on_bad_item: OnBadItem = "error"
+    max_pixels: int = 64_000_000
+    workers: int = 2
+    memory_gigabytes: float = 2.0
+
+
+@dataclass
+class BatchConfig:
+    """What one step sees.
+
+    Attributes:
+        classes: P, the number of classes in a batch (without labels: P distinct images with one text each).
+        items: K, pictures (and up to K distinct texts) of each class.
+        same_prefix: Share of a batch's classes drawn from one label prefix (an alphabet): harder negatives.
+    """
+
+    classes: int = 96
+    items: int = 2
+    same_prefix: float = 0.0
+
+
+@dataclass
+class AugmentationConfig:
+    """Random affine maps of the training pictures, a function of (seed, step, row) alone.
+
+    Attributes:
+        rotation: Standard deviation of the rotation, in degrees.
+        scale: Standard deviation of the log of the size, each axis on its own.
+        shear: Standard deviation of the shear.
+        shift: Standard deviation of the shift, as a share of the half width.
+        flip: Probability of a mirror image, left to right.
+        quarter_turns: Make the pictures turned by 90, 180 and 270 degrees classes of their own (characters only).
+        token_dropout: Probability that a token of a text is replaced by the unknown token.
+    """
+
+    rotation: float = 3.5
+    scale: float = 0.08
+    shear: float = 0.1
+    shift: float = 0.05
+    flip: float = 0.0
+    quarter_turns: bool = False
+    token_dropout: float = 0.1
+
+
+@dataclass
+class ImageTrunkConfig:
+    """The image trunk.
+
+    Attributes:
+        name: "conv4", "open_clip:ViT-B-32" or "timm:resnet18"; "none" for a twin of texts only.
+        pretrained: An open_clip tag, a local checkpoint file or folder; None starts from scratch.
+        size: Side of the square input in pixels; None takes the trunk's own.
+        channels: Colour channels of the input, 1 or 3 (open_clip and timm trunks take 3).
+        widths: Channels of the blocks of conv4, one block each; every block but those past `pools` halves the side.
+        pools: How many of the conv4 blocks end in a 2×2 maximum.
+    """
+
+    name: str = "conv4"
+    pretrained: str | None = None
+    size: int | None = None
+    channels: int = 1
+    widths: list[int] = field(default_factory=lambda: [32, 64, 96, 192])
+    pools: int = 3
+
+
+@dataclass
+class TextTrunkConfig:
+    """The text trunk.
+
+    Attributes:
+        name: "transformer", "gru" or "open_clip:ViT-B-32"; "none" for a twin of pictures only.
+        pretrained: As for the image trunk.
+        tokens: Tokenizer of the trunks from scratch: "characters" or "bpe" (learned from the training texts).
+        vocabulary: Most entries of a learned vocabulary.
+        context: Longest text in tokens; longer ones are cut. None takes the trunk's own (64 from scratch).
+        width: Width of the trunks from scratch.
+        layers: Layers of the trunks from scratch.
+        heads: Attention heads of the transformer from scratch.
+        dropout: Dropout inside the trunks from scratch.
+    """
+
+    name: str = "transformer"
+    pretrained: str | None = None
+    tokens: Literal["characters", "bpe"] = "bpe"
+    vocabulary: int = 512
+    context: int | None = None
+    width: int = 192
+    layers: int = 2
+    heads: int = 4
+    dropout: float = 0.1
+
+
+@dataclass
+class PoolingConfig:
+    """Attention pooling over a trunk's tokens.
+
+    Attributes:
+        queries: Number of learned queries.
+        heads: Attention heads of each query.
+        share: "pooling" shares pooling and projection between the two towers; "none" gives each its own.
+    """
+
+    queries: int = 4
+    heads: int = 4
+    share: Literal["pooling", "none"] = "pooling"
+
+
+@dataclass
+class TwinConfig:
+    """The twin encoder.
+
+    Attributes:
+        image: The image trunk.
+        text: The text trunk.
+        pooling: The attention pooling on top of both.
+        width: Width into which both trunks are mapped and in which is pooled.
+        dim: Size of the embedding; None takes `width`, or the model's own where both trunks are one open_clip model.
+        normalise: Scale embeddings to length one: scores are cosines. False keeps magnitudes: scores are −distance.
+        freeze: What of the trunks stays as it is: "none", "trunk", or the blocks below the last N ("last:2").
+    """
+
+    image: ImageTrunkConfig = field(default_factory=ImageTrunkConfig)
+    text: TextTrunkConfig = field(default_factory=TextTrunkConfig)
+    pooling: PoolingConfig = field(default_factory=PoolingConfig)
+    width: int = 256
+    dim: int | None = None
+    normalise: bool = True
+    freeze: str = "none"
+
+
+@dataclass
+class PartConfig:
+    """A part by name with its arguments, checked against its signature.
+
+    Attributes:
+        name: The name of the loss, miner, distance or reducer, e.g. "SupConLoss".
+        arguments: Its keyword arguments.
+    """
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TermWeights:
+    """Weights of the loss's terms; anchors come from the first modality, references from the second.
+
+    Attributes:
+        image_to_text: Weight of image anchors over texts.
+        text_to_image: Weight of text anchors over images.
+        image_to_image: Weight of image anchors over other images.
+        text_to_text: Weight of text anchors over other texts.
+    """
+
+    image_to_text: float = 1.0
+    text_to_image: float = 1.0
+    image_to_image: float = 1.0
+    text_to_text: float = 0.0
+
+
+@dataclass
+class MemoryConfig:
+    """Cross-batch memory of embeddings of past steps, one ring a modality.
+
+    Attributes:
+        size: Rows a modality; 0 switches it off.
+        warm_up: Steps before it is used: early embeddings go stale at once.
+    """
+
+    size: int = 0
+    warm_up: int = 500
+
+
+@dataclass
+class ObjectiveConfig:
+    """What training makes small.
+
+    Attributes:
+        loss: A pytorch-metric-learning loss, or "SigLIPLoss" or "CLIPLoss".
+        miner: A tuple miner, or none.
+        distance: The distance of loss and miner: "CosineSimilarity", "LpDistance", "DotProductSimilarity",
+            "SNRDistance"; None takes the loss's own.
+        reducer: How the loss's elements become one number; None takes the mean.
+        terms: Weights of the directions.
+        memory: Cross-batch memory.
+    """
+
+    loss: PartConfig = field(default_factory=lambda: PartConfig("SupConLoss", {"temperature": 0.07}))
+    miner: PartConfig | None = None
+    distance: PartConfig | None = None
+    reducer: PartConfig | None = None
+    terms: TermWeights = field(default_factory=TermWeights)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+
+
+@dataclass
+class TrainingConfig:
+    """The loop.
+
+    Attributes:
+        steps: Optimizer steps.
+        seed: Seed of weights, batches and augmentation.
+        learning_rate: Peak learning rate of everything that is new.
+        trunk_learning_rate: Peak learning rate of pretrained trunks.
+        weight_decay: AdamW's, for matrices; never for biases, norms, gates, positions, queries and temperatures.
+        warm_up: Steps of linear warm-up, before the cosine.
+        gradient_clip: Largest gradient norm; 0 switches it off.
+        accumulate: Batches whose gradients are summed before one optimizer step.
+        precision: "32-true" or "bf16-mixed" (the loss is in float32 either way).
+        accelerator: "auto", "cpu" or "cuda".
+        validate_every: Steps between validations.
+        patience: Validations without a better score before training stops; 0 never stops early.
+        monitor: The validation metric that picks the best checkpoint.
+        log_every: Steps between logged points of the curves.
+    """
+
+    steps: int = 450
+    seed: int = 0
+    learning_rate: float = 2e-3
+    trunk_learning_rate: float = 1e-5
+    weight_decay: float = 0.05
+    warm_up: int = 60
+    gradient_clip: float = 1.0
+    accumulate: int = 1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    validate_every: int = 150
+    patience: int = 0
+    monitor: str = "auto"
+    log_every: int = 10
+
+
+@dataclass
+class EvaluationConfig:
+    """What is measured on unseen classes.
+
+    Attributes:
+        ways: N, classes in an episode.
+        shots: K, pictures of each class in the support; 0 is zero-shot (names only).
+        queries: Query pictures of each class.
+        episodes: Episodes a setting.
+        seed: Seed of the episodes.
+        within_prefix: Draw the classes of an episode from one label prefix (an alphabet).
+    """
+
+    ways: list[int] = field(default_factory=lambda: [5, 20])
+    shots: list[int] = field(default_factory=lambda: [0, 1, 5])
+    queries: int = 5
+    episodes: int = 1000
+    seed: int = 0
+    within_prefix: bool = False
+
+
+@dataclass
+class HealthConfig:
+    """When training stops or warns.
+
+    Attributes:
+        spread: Collapse is a spread of the embedding's dimensions below this (1 is isotropic).
+        idle_steps: Warn after so many steps in a row in which the miner kept nothing.
+        stop_on_collapse: Stop (true) or only warn.
+    """
+
+    spread: float = 0.05
+    idle_steps: int = 50
+    stop_on_collapse: bool = True
+
+
+@dataclass
+class Experiment:
+    """One training run, whole.
+
+    Attributes:
+        data: The source: a manifest (.csv, .tsv, .parquet, .jsonl), a folder of class folders, "torchvision:NAME",
+            "webdataset:PATTERN" or "glyphs".
+        items: How the source becomes items and splits.
+        twin: The twin encoder.
+        objective: The loss with its miner, distance and memory.
+        batch: What one step sees.
+        augmentation: Random changes of the training items.
+        training: The loop.
+        evaluation: What is measured on unseen classes.
+        health: When training stops or warns.
+    """
+
+    data: str = "glyphs"
+    items: DataConfig = field(default_factory=DataConfig)
+    twin: TwinConfig = field(default_factory=TwinConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
