@@ -1,0 +1,104 @@
+"""From names to a twin: "conv4", "gru", "transformer", "open_clip:NAME", "timm:NAME", "none".
+
+Both towers of one open_clip model are loaded once, and get the residual on that model's own embedding. Libraries are
+imported by the trunk that needs them: a twin from scratch never loads open_clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cross_modal.configuration import TextTrunkConfig, TwinConfig
+from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
+
+IMAGE_TRUNKS = ("conv4", "open_clip:NAME", "timm:NAME", "none")
+TEXT_TRUNKS = ("transformer", "gru", "open_clip:NAME", "none")
+_CONTEXT = 64  # tokens, of the text trunks from scratch
+
+
+def build_twin(config: TwinConfig, texts: Iterable[str] = (), text_state: dict[str, Any] | None = None) -> TwinEncoder:
+    """Builds an untrained twin.
+
+    Args:
+        config: The twin's settings.
+        texts: Training texts, from which the trunks from scratch learn their vocabulary.
+        text_state: The state of a saved text trunk; its vocabulary is used instead of learning one.
+
+    Returns:
+        The twin, in training mode, on the CPU.
+
+    Raises:
+        CrossModalError: If a name is unknown, or a checkpoint cannot be read.
+
+    Example:
+        >>> from cross_modal.configuration import ImageTrunkConfig
+        >>> config = TwinConfig(image=ImageTrunkConfig(widths=[8, 8], pools=2), width=16)
+        >>> build_twin(config, ["a cat", "a dog"]).dim
+        16
+    """
+    image_kind, _, image_name = config.image.name.partition(":")
+    text_kind, _, text_name = config.text.name.partition(":")
+    if image_kind == text_kind == "open_clip" and image_name == text_name:
+        from cross_modal.encoders.open_clip_trunk import load_open_clip
+
+        if config.text.pretrained not in {None, config.image.pretrained}:
+            raise CrossModalError(
+                f"twin.text.pretrained: expected {config.image.pretrained!r}, as both towers are one model, "
+                f"found {config.text.pretrained!r}"
+            )
+        image, text = load_open_clip(image_name, config.image.pretrained)
+        return TwinEncoder(config, image, text, residual=True)
+    return TwinEncoder(config, build_image_trunk(config), build_text_trunk(config.text, texts, text_state))
+
+
+def build_image_trunk(config: TwinConfig) -> ImageTrunk | None:
+    """The image trunk that `config.image.name` names."""
+    image = config.image
+    kind, _, name = image.name.partition(":")
+    if kind == "none":
+        return None
+    if kind == "conv4":
+        from cross_modal.encoders.conv4 import Conv4
+
+        return Conv4(image)
+    if kind == "open_clip" and name:
+        from cross_modal.encoders.open_clip_trunk import load_open_clip
+
+        return load_open_clip(name, image.pretrained)[0]
+    if kind == "timm" and name:
+        from cross_modal.encoders.timm_trunk import TimmTrunk
+
+        return TimmTrunk(name, image.pretrained, image.size)
+    raise CrossModalError(f"twin.image.name: expected one of {', '.join(IMAGE_TRUNKS)}, found {image.name!r}")
+
+
+def build_text_trunk(
+    config: TextTrunkConfig, texts: Iterable[str], state: dict[str, Any] | None = None
+) -> TextTrunk | None:
+    """The text trunk that `config.name` names."""
+    kind, _, name = config.name.partition(":")
+    if kind == "none":
+        return None
+    if kind == "open_clip" and name:
+        from cross_modal.encoders.open_clip_trunk import load_open_clip
+
+        return load_open_clip(name, config.pretrained)[1]
+    if config.name in {"transformer", "gru"}:
+        from cross_modal.encoders.tokenizer import Tokenizer
+
+        tokenizer = (
+            Tokenizer(**state)
+            if state
+            else Tokenizer.learn(texts, config.tokens, config.vocabulary, config.context or _CONTEXT)
+        )
+        if config.name == "gru":
+            from cross_modal.encoders.gru import GRUText
+
+            return GRUText(config, tokenizer)
+        from cross_modal.encoders.transformer import TransformerText
+
+        return TransformerText(config, tokenizer)
+    raise CrossModalError(f"twin.text.name: expected one of {', '.join(TEXT_TRUNKS)}, found {config.name!r}")

@@ -1,0 +1,91 @@
+"""Embeds many items: batches through a twin in evaluation mode, into one array.
+
+Distinct texts are encoded once however often they occur, and in order of length, so that a batch holds little padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cross_modal.data.pictures import Pictures
+from cross_modal.encoders.twin import TwinEncoder
+
+Progress = Callable[[int], None]  # told how many more items are done
+
+
+def normalise_pixels(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Scales pixels (B, C, H, W) from uint8 in 0–255 to float, with the trunk's mean and standard deviation."""
+    centre = torch.tensor(mean, device=pixels.device).view(1, -1, 1, 1)
+    width = torch.tensor(std, device=pixels.device).view(1, -1, 1, 1)
+    return (pixels.float().div_(255) - centre) / width
+
+
+@torch.no_grad()
+def embed_images(
+    twin: TwinEncoder,
+    pictures: Pictures,
+    indices: np.ndarray,
+    *,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Embeds pictures.
+
+    Args:
+        twin: The twin; its mode is restored afterwards.
+        pictures: The decoded pictures.
+        indices: (N,) int64 rows of `pictures`.
+        batch_size: Pictures a forward pass.
+        progress: Called with the number of pictures just done.
+
+    Returns:
+        (N, dim) float32.
+    """
+    trunk = twin.image
+    assert trunk is not None  # noqa: S101 (encode_image below says it to users)
+    was_training, device = twin.training, next(twin.parameters()).device
+    twin.eval()
+    parts = []
+    for start in range(0, len(indices), batch_size):
+        pixels = pictures.pixels(indices[start : start + batch_size]).to(device)
+        parts.append(twin.encode_image(normalise_pixels(pixels, trunk.mean, trunk.std)).cpu())
+        if progress:
+            progress(len(pixels))
+    twin.train(was_training)
+    return torch.cat(parts).numpy() if parts else np.zeros((0, twin.dim), np.float32)
+
+
+@torch.no_grad()
+def embed_texts(
+    twin: TwinEncoder, texts: Sequence[str], *, batch_size: int = 256, progress: Progress | None = None
+) -> np.ndarray:
+    """Embeds texts.
+
+    Args:
+        twin: The twin; its mode is restored afterwards.
+        texts: N texts.
+        batch_size: Distinct texts a forward pass.
+        progress: Called with the number of distinct texts just done.
+
+    Returns:
+        (N, dim) float32.
+    """
+    trunk = twin.text
+    assert trunk is not None  # noqa: S101 (encode_text below says it to users)
+    distinct, inverse = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
+    by_length = np.argsort([len(text) for text in distinct], kind="stable")
+    was_training, device = twin.training, next(twin.parameters()).device
+    twin.eval()
+    embeddings = np.zeros((len(distinct), twin.dim), np.float32)
+    for start in range(0, len(distinct), batch_size):
+        rows = by_length[start : start + batch_size]
+        tokens = trunk.tokenize([str(distinct[row]) for row in rows]).to(device)
+        embeddings[rows] = twin.encode_text(tokens).cpu().numpy()
+        if progress:
+            progress(len(rows))
+    twin.train(was_training)
+    return embeddings[inverse]

@@ -1,0 +1,137 @@
+"""A twin on disk: a folder of `model.safetensors` (the weights) and `twin.json` (everything else). No pickle.
+
+The folder is written aside and renamed, so that a reader never meets half a model. Loading needs no network and no
+pretrained checkpoint: all weights are in the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from cross_modal.configuration import TwinConfig
+from cross_modal.encoders.build import build_twin
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "twin.json"
+Config = TypeVar("Config")
+
+
+def save_twin(twin: TwinEncoder, folder: str | Path, card: dict[str, Any] | None = None) -> Path:
+    """Writes a twin.
+
+    Args:
+        twin: The twin.
+        folder: The folder to make; one that exists is replaced.
+        card: What else to keep with it, JSON-able: data digest, scores, mixture, loss.
+
+    Returns:
+        The folder.
+    """
+    from safetensors.torch import save_file
+
+    from cross_modal import __version__
+
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in twin.state_dict().items()}
+    save_file(weights, aside / WEIGHTS, metadata={"format": "pt"})
+    description = {
+        "format": FORMAT,
+        "version": __version__,
+        "twin": dataclasses.asdict(twin.config),
+        "text_state": None if twin.text is None else twin.text.state(),
+        "card": card or {},
+    }
+    (aside / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside.chmod(0o755)
+    if folder.exists():
+        shutil.rmtree(folder)
+    return aside.rename(folder)
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """Reads `twin.json`.
+
+    Args:
+        folder: The model's folder.
+
+    Returns:
+        Its content; the user's part is under "card".
+
+    Raises:
+        CrossModalError: If the folder is no saved twin, or comes from a later format.
+    """
+    path = Path(folder) / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CrossModalError(f"{folder}: expected a saved twin ({DESCRIPTION} and {WEIGHTS}), found none") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CrossModalError(f"{path}: expected JSON, found {error}") from None
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise CrossModalError(f"{path}: expected a twin of format {FORMAT}, found {found!r}")
+    return description
+
+
+def load_twin(folder: str | Path) -> TwinEncoder:
+    """Reads a twin.
+
+    Args:
+        folder: The model's folder.
+
+    Returns:
+        The twin in evaluation mode, on the CPU.
+
+    Raises:
+        CrossModalError: If the folder is no saved twin, or its weights do not fit its description.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    description = read_card(folder)
+    config: TwinConfig = from_dict(TwinConfig, description["twin"])
+    config.image.pretrained = config.text.pretrained = None  # the folder holds all weights
+    twin = build_twin(config, text_state=description["text_state"])
+    try:
+        missing, unexpected = twin.load_state_dict(load_file(folder / WEIGHTS), strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CrossModalError(f"{folder / WEIGHTS}: expected the weights of {DESCRIPTION}, found {reason}") from None
+    if missing or unexpected:
+        name = (list(missing) + list(unexpected))[0]
+        raise CrossModalError(
+            f"{folder / WEIGHTS}: expected the weights of {DESCRIPTION}, found {len(missing)} missing and "
+            f"{len(unexpected)} unknown ({name}, …)"
+        )
+    return twin.eval()
+
+
+def from_dict(cls: type[Config], values: dict[str, Any]) -> Config:
+    """Rebuilds a configuration dataclass from `dataclasses.asdict`, nested ones too.
+
+    Args:
+        cls: The dataclass.
+        values: Its fields; one that the class does not know is an error.
+
+    Raises:
+        CrossModalError: If a field is unknown.
+    """
+    hints = get_type_hints(cls)
+    unknown = set(values) - set(hints)
+    if unknown:
+        raise CrossModalError(f"{cls.__name__}: expected {', '.join(hints)}, found {', '.join(sorted(unknown))}")
+    arguments = {
+        name: from_dict(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in values.items()
+    }
+    return cls(**arguments)

@@ -1,0 +1,118 @@
+"""The tokenizer of the text trunks from scratch: characters or byte-pair pieces, learned from the training texts.
+
+A few thousand short texts need a few hundred pieces, not CLIP's 49,408. Pieces mark where a word ends ("alpha</w>"), so
+that the "a" that ends a word and the "a" that opens one are two tokens. The vocabulary sees *training* texts only: a
+piece that occurs in test names alone would be an untrained vector, and its spelling in smaller pieces is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from cross_modal.errors import CrossModalError
+
+PAD, UNKNOWN = 0, 1
+_WORD_END = "</w>"
+_LEAST_PAIRS = 2  # a pair that occurs once teaches nothing
+
+
+class Tokenizer:
+    """Texts to token ids; lower case, pads with 0, unknown is 1.
+
+    Args:
+        model: A `tokenizers` tokenizer as its JSON text.
+        context: Longest text in tokens; longer ones are cut.
+
+    Example:
+        >>> tokenizer = Tokenizer.learn(["latin small letter a", "latin small letter b"], "bpe", 64, context=8)
+        >>> tokenizer(["latin small letter b"]).shape[0]
+        1
+    """
+
+    def __init__(self, model: str, context: int) -> None:
+        from tokenizers import Tokenizer as Fast
+
+        self._fast = Fast.from_str(model)
+        self._fast.no_padding()
+        self._fast.enable_truncation(context)
+        self._fast.enable_padding(pad_id=PAD, pad_token="<pad>")
+        self.context = context
+
+    @classmethod
+    def learn(
+        cls, texts: Iterable[str], kind: Literal["characters", "bpe"], vocabulary: int, context: int
+    ) -> Tokenizer:
+        """Learns a vocabulary.
+
+        Args:
+            texts: The training texts; each distinct one counts once.
+            kind: "characters" or "bpe" (Sennrich et al. 2016).
+            vocabulary: Most entries, the two special ones included.
+            context: Longest text in tokens.
+
+        Raises:
+            CrossModalError: If there is no text to learn from.
+        """
+        from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+        from tokenizers import Tokenizer as Fast
+
+        distinct = sorted({text for text in texts if text and text.strip()})
+        if not distinct:
+            raise CrossModalError("twin.text: expected training texts to learn a vocabulary from, found none")
+        if kind == "characters":
+            splitter = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+            fast = Fast(models.WordLevel(_character_ids(distinct, vocabulary), unk_token="<unk>"))
+        else:
+            splitter = pre_tokenizers.Sequence(
+                [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
+            )
+            fast = Fast(models.BPE(unk_token="<unk>", end_of_word_suffix=_WORD_END, fuse_unk=True))
+        fast.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+        fast.pre_tokenizer = splitter
+        if kind == "bpe":
+            trainer = trainers.BpeTrainer(
+                vocab_size=vocabulary,
+                min_frequency=_LEAST_PAIRS,
+                special_tokens=["<pad>", "<unk>"],
+                end_of_word_suffix=_WORD_END,
+                show_progress=False,
+            )
+            fast.train_from_iterator(distinct, trainer)
+        return cls(fast.to_str(), context)
+
+    def __len__(self) -> int:
+        return int(self._fast.get_vocab_size())
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Tokenizes.
+
+        Args:
+            texts: B texts.
+
+        Returns:
+            (B, L) int64, padded to the longest of this batch; a text without any token becomes one unknown.
+        """
+        rows = self._fast.encode_batch_fast(texts)
+        ids = torch.tensor([row.ids for row in rows], dtype=torch.long).reshape(len(rows), -1)
+        if ids.shape[1] == 0:
+            ids = torch.full((len(rows), 1), PAD, dtype=torch.long)
+        ids[ids[:, 0] == PAD, 0] = UNKNOWN
+        return ids
+
+    def state(self) -> dict[str, Any]:
+        """What rebuilds it: `Tokenizer(**state)`."""
+        return {"model": self._fast.to_str(), "context": self.context}
+
+
+def _character_ids(texts: list[str], vocabulary: int) -> dict[str, int]:
+    """The most frequent characters → ids after the two special ones."""
+    count: dict[str, int] = {}
+    for text in texts:
+        for character in text.lower():
+            count[character] = count.get(character, 0) + 1
+    kept = sorted(count, key=lambda character: (-count[character], character))[: vocabulary - 2]
+    return {"<pad>": PAD, "<unk>": UNKNOWN} | {character: index for index, character in enumerate(kept, 2)}
