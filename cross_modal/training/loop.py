@@ -1,0 +1,281 @@
+"""The training loop: plain, seeded, and silent about where its results go.
+
+One step is: inputs of the step → both towers → one loss in float32 → clipped gradients → AdamW under a cosine. The
+loop knows neither MLflow nor a progress bar; it tells a `Listener`. Stopping and the best checkpoint follow a
+*validation* score over classes that were never trained on; the test split cannot be reached from here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cross_modal.configuration import Experiment, TwinConfig
+from cross_modal.data.items import Items
+from cross_modal.encoders.build import build_twin
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
+from cross_modal.objectives.cross_modal_loss import CrossModalLoss, LossOutput
+from cross_modal.objectives.health import HealthMonitor, TrainingStopped, embedding_gauges
+from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
+from cross_modal.training.inputs import StepInputs, TrainingInputs
+from cross_modal.training.optimizer import build_optimizer
+from cross_modal.training.schedule import learning_rate_factor
+from cross_modal.training.validation import SCORE, Validation
+
+BEST, LAST = "best.pt", "last.pt"
+
+
+class Listener(Protocol):
+    """Who hears of the training: a progress bar, a tracker, a test."""
+
+    def on_step(self, step: int, metrics: dict[str, float]) -> None:
+        """After every step; `metrics` always has "train/loss", and at logged steps everything."""
+
+    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
+        """After every validation."""
+
+    def on_message(self, text: str) -> None:
+        """A warning or a notice, one sentence."""
+
+
+class Silence:
+    """The listener that does nothing."""
+
+    def on_step(self, step: int, metrics: dict[str, float]) -> None:
+        """Nothing."""
+
+    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
+        """Nothing."""
+
+    def on_message(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass
+class TrainingResult:
+    """What a training run leaves.
+
+    Attributes:
+        twin: The best twin by the validation score, in evaluation mode.
+        best_step: Steps done when it was best.
+        best_score: Its validation score; None where there was nothing to validate on.
+        steps: Steps done in all.
+        stopped: Why training ended early; None if it did not.
+        seconds: Phase → seconds ("setup", "training", "validation").
+        parameters: Trainable parameters.
+        messages: All notices and warnings.
+    """
+
+    twin: TwinEncoder
+    best_step: int = 0
+    best_score: float | None = None
+    steps: int = 0
+    stopped: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    parameters: int = 0
+    messages: list[str] = field(default_factory=list)
+
+
+def train(
+    experiment: Experiment, items: Items, *, folder: str | Path, listener: Listener | None = None
+) -> TrainingResult:
+    """Trains a twin on the items' train split.
+
+    Args:
+        experiment: All settings.
+        items: Items with splits; "validation" picks the best checkpoint, "test" is not looked at.
+        folder: Where the checkpoints `best.pt` and `last.pt` go.
+        listener: Told of steps, validations and warnings.
+
+    Returns:
+        The best twin and how it came about.
+
+    Raises:
+        CrossModalError: If the data, the settings or the machine do not allow it.
+        TrainingStopped: If training collapsed or the loss is not a number.
+    """
+    return Loop(experiment, items, Path(folder), listener or Silence()).run()
+
+
+class Loop:
+    """State of one training run; `train` is the door to it."""
+
+    def __init__(self, experiment: Experiment, items: Items, folder: Path, listener: Listener) -> None:
+        from lightning_fabric import Fabric
+
+        started = time.perf_counter()
+        config = experiment.training
+        if config.steps < 1 or config.accumulate < 1:
+            raise CrossModalError(
+                f"training: expected at least one step and one batch a step, found {config.steps} and {config.accumulate}"
+            )
+        self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
+        self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        torch.manual_seed(config.seed)
+        train_items = items.split("train")
+        if not len(train_items):
+            raise CrossModalError(f"{items.source}: expected items in the split train, found none")
+        self.messages: list[str] = []
+        texts = [str(text) for text in train_items.texts if text is not None]
+        twin = build_twin(_trunks_for(experiment.twin, train_items, self._message), texts)
+        self.inputs = TrainingInputs(train_items, twin, experiment)
+        criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
+        self.criterion: CrossModalLoss = criterion.to(self.fabric.device)
+        optimizer = build_optimizer(twin, self.criterion, config)
+        self.twin = twin
+        self.model, self.optimizer = self.fabric.setup(twin, optimizer)
+        self.validation = Validation(items.split("validation"), twin, experiment)
+        self.health = HealthMonitor(experiment.health)
+        self.result = TrainingResult(twin, messages=self.messages)
+        self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
+        self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
+
+    def run(self) -> TrainingResult:
+        """All steps, then the best weights."""
+        steps, accumulate = self.config.steps, self.config.accumulate
+        started = time.perf_counter()
+        stream = self.inputs.stream(0, steps * accumulate)
+        self.model.train()
+        try:
+            for step in range(steps):
+                metrics = self._step(step, [next(stream) for _ in range(accumulate)])
+                self.result.steps = step + 1
+                self.listener.on_step(step + 1, metrics)
+                if self._is_validation(step + 1) and not self._validate(step + 1):
+                    break
+        except KeyboardInterrupt:
+            self._save(LAST)
+            raise
+        spent = time.perf_counter() - started
+        self.result.seconds["training"] = spent - self.result.seconds["validation"]
+        self._restore_best()
+        self.twin.eval()
+        return self.result
+
+    def _step(self, step: int, parts: list[StepInputs]) -> dict[str, float]:
+        """One optimizer step over one batch or several accumulated ones."""
+        began = time.perf_counter()
+        factor = learning_rate_factor(step, steps=self.config.steps, warm_up=self.config.warm_up)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        self.optimizer.zero_grad()
+        total, output, image, text = 0.0, None, None, None
+        for inputs in parts:
+            image, text, output = self._forward(inputs)
+            self.fabric.backward(output.loss / len(parts))
+            total += float(output.loss.detach()) / len(parts)
+        assert output is not None  # noqa: S101 (there is at least one part)
+        logged = step % self.config.log_every == 0 or step + 1 == self.config.steps
+        metrics = {"train/loss": total}
+        if logged:  # before clipping, so that the towers' share shows
+            metrics |= _tower_gradients(self.twin)
+        norm = self._clip()
+        if norm is not None:
+            metrics["train/gradient_norm"] = norm
+        self.optimizer.step()
+        seconds = time.perf_counter() - began
+        metrics["train/items_per_second"] = sum(inputs.size for inputs in parts) / max(seconds, 1e-9)
+        if logged:
+            metrics |= {f"train/{name}": float(value) for name, value in output.parts.items()}
+            metrics["train/learning_rate"] = self.config.learning_rate * factor
+            metrics |= embedding_gauges(image, text)
+        for warning in self.health.check(step, metrics, warm_up=self.config.warm_up):
+            self._message(warning)
+        return metrics
+
+    def _forward(self, inputs: StepInputs) -> tuple[Tensor | None, Tensor | None, LossOutput]:
+        """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
+        device = self.fabric.device
+        pixels = None if inputs.pixels is None else inputs.pixels.to(device, non_blocking=True)
+        tokens = None if inputs.tokens is None else inputs.tokens.to(device, non_blocking=True)
+        image_ids, text_ids = inputs.image_ids.to(device), inputs.text_ids.to(device)
+        image, text = self.model(pixels, tokens)
+        output = self.criterion(image, image_ids, text, text_ids)
+        image = None if image is None else image.detach()
+        text = None if text is None else text.detach()
+        self.criterion.after_step(image, image_ids, text, text_ids)
+        return image, text, output
+
+    def _clip(self) -> float | None:
+        """Clips the gradients of twin and loss together; returns the norm before."""
+        if not self.config.gradient_clip:
+            return None
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return float(nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip))
+
+    def _is_validation(self, done: int) -> bool:
+        return done == self.config.steps or done % self.config.validate_every == 0
+
+    def _validate(self, done: int) -> bool:
+        """Validates, keeps the best; false when patience has run out."""
+        began = time.perf_counter()
+        metrics = self.validation.measure(self.twin)
+        self.result.seconds["validation"] += time.perf_counter() - began
+        if not metrics:
+            return True
+        self.listener.on_validation(done, metrics)
+        score = metrics.get(self.config.monitor if self.config.monitor != "auto" else SCORE)
+        if score is None:
+            names = ", ".join(sorted(metrics))
+            raise CrossModalError(f"training.monitor: expected one of {names}, found {self.config.monitor!r}")
+        if self.result.best_score is None or score > self.result.best_score:
+            self.result.best_score, self.result.best_step = score, done
+            self._save(BEST)
+        waited = (done - self.result.best_step) // self.config.validate_every
+        if self.config.patience and waited >= self.config.patience:
+            self.result.stopped = f"no better {self.config.monitor} score since step {self.result.best_step}"
+            self._message(f"stopped at step {done}: {self.result.stopped}")
+            return False
+        return True
+
+    def _save(self, name: str) -> None:
+        """Writes a checkpoint of the twin and the loss."""
+        content: dict[str, Any] = {
+            "step": self.result.steps,
+            "score": self.result.best_score,
+            "twin": self.twin.state_dict(),
+            "criterion": self.criterion.state_dict(),
+        }
+        save_checkpoint(self.folder / name, content)
+
+    def _restore_best(self) -> None:
+        """Puts the best weights back, unless the last ones are the best."""
+        if self.result.best_score is None:
+            self.result.best_step = self.result.steps
+        elif self.result.best_step != self.result.steps:
+            self.twin.load_state_dict(load_checkpoint(self.folder / BEST)["twin"])
+
+    def _message(self, text: str) -> None:
+        self.messages.append(text)
+        self.listener.on_message(text)
+
+
+def _trunks_for(config: TwinConfig, items: Items, message: Callable[[str], None]) -> TwinConfig:
+    """The twin's settings without the trunk that the data never feeds: it would stay untrained."""
+    if not items.has_images and config.image.name != "none":
+        message(f"{items.source} has no pictures: the twin gets no image trunk")
+        config = replace(config, image=replace(config.image, name="none"))
+    if not items.has_texts and config.text.name != "none":
+        message(f"{items.source} has no texts: the twin gets no text trunk")
+        config = replace(config, text=replace(config.text, name="none"))
+    return config
+
+
+def _tower_gradients(twin: TwinEncoder) -> dict[str, float]:
+    """Gradient norm of each tower: a tower without gradient is one of the silent failures."""
+    norms = {}
+    for name, parts in (("image", (twin.image, twin.image_map)), ("text", (twin.text, twin.text_map))):
+        gradients = [p.grad for part in parts if part is not None for p in part.parameters() if p.grad is not None]
+        if gradients:
+            norms[f"health/{name}_gradient_norm"] = float(torch.stack(torch._foreach_norm(gradients)).norm())
+    return norms
+
+
+__all__ = ["Listener", "Silence", "TrainingResult", "TrainingStopped", "train"]
