@@ -25,7 +25,7 @@ class DataConfig:
         seed: Seed of the splits that are made here.
         on_bad_item: "error" stops at the first bad item; "skip" drops, counts and lists it.
         max_pixels: Largest picture that is decoded (width × height): a guard against decompression bombs.
-        workers: Processes that decode pictures; 0 decodes in the main process.
+        workers: Threads that decode pictures; 0 decodes in the calling thread.
         memory_gigabytes: Data sets whose decoded pictures fit in this are decoded once and kept.
     """
 
@@ -216,7 +216,8 @@ class ObjectiveConfig:
         miner: A tuple miner, or none.
         distance: The distance of loss and miner: "CosineSimilarity", "LpDistance", "DotProductSimilarity",
             "SNRDistance"; None takes the loss's own.
-        reducer: How the loss's elements become one number; None takes the mean.
+        reducer: How the loss's elements become one number; None takes the mean, or the loss's own (over the active
+            elements) where a margin switches pairs or triplets off.
         terms: Weights of the directions.
         memory: Cross-batch memory.
     """

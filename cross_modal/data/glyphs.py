@@ -115,7 +115,7 @@ def draw(face: Path) -> tuple[list[int], np.ndarray]:
         character = chr(codepoint)
         if not unicodedata.name(character, ""):
             continue
-        for em, font in sizes.items():  # noqa: B007 (the first size that fits, else the smallest)
+        for em, font in sizes.items():  # the first size that fits, else the smallest
             left, top, right, bottom = font.getbbox(character, anchor="ms")
             row = round(BASELINE * em / EM + (EM - em) / 2)
             if left >= -SIZE // 2 and right <= SIZE // 2 and top + row >= 0 and bottom + row <= SIZE:

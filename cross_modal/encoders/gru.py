@@ -62,8 +62,6 @@ class GRUText(TextTrunk):
     def forward(self, tokens: Tensor) -> Tokens:
         """Encodes token ids (B, L) int64 into tokens (B, L, width)."""
         mask = tokens != PAD
-        packed = pack_padded_sequence(
-            self.embedding(tokens), mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
-        )
+        packed = pack_padded_sequence(self.embedding(tokens), mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=tokens.shape[1])
         return Tokens(self.norm(states), mask, None)

@@ -7,6 +7,7 @@ piece that occurs in test names alone would be an untrained vector, and its spel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -57,7 +58,7 @@ class Tokenizer:
         Raises:
             CrossModalError: If there is no text to learn from.
         """
-        from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+        from tokenizers import Regex, models, normalizers, pre_tokenizers
         from tokenizers import Tokenizer as Fast
 
         distinct = sorted({text for text in texts if text and text.strip()})
@@ -70,18 +71,11 @@ class Tokenizer:
             splitter = pre_tokenizers.Sequence(
                 [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
             )
-            fast = Fast(models.BPE(unk_token="<unk>", end_of_word_suffix=_WORD_END, fuse_unk=True))
+            fast = Fast(models.BPE(unk_token="<unk>"))
         fast.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
         fast.pre_tokenizer = splitter
         if kind == "bpe":
-            trainer = trainers.BpeTrainer(
-                vocab_size=vocabulary,
-                min_frequency=_LEAST_PAIRS,
-                special_tokens=["<pad>", "<unk>"],
-                end_of_word_suffix=_WORD_END,
-                show_progress=False,
-            )
-            fast.train_from_iterator(distinct, trainer)
+            fast.model = _byte_pairs(fast, distinct, vocabulary)
         return cls(fast.to_str(), context)
 
     def __len__(self) -> int:
@@ -106,6 +100,37 @@ class Tokenizer:
     def state(self) -> dict[str, Any]:
         """What rebuilds it: `Tokenizer(**state)`."""
         return {"model": self._fast.to_str(), "context": self.context}
+
+
+def _byte_pairs(fast: Any, texts: list[str], vocabulary: int) -> Any:
+    """Learns byte pairs, the same ones every time.
+
+    The trainer numbers word-ending characters in the order of a hash map, and breaks ties by number: two runs would
+    learn two vocabularies. Numbering all characters beforehand, as special tokens, settles it; the model that is
+    returned knows them as ordinary pieces.
+    """
+    from tokenizers import Tokenizer as Fast
+    from tokenizers import models, trainers
+
+    pieces = fast.normalizer, fast.pre_tokenizer
+    words = {word for text in texts for word, _ in pieces[1].pre_tokenize_str(pieces[0].normalize_str(text))}
+    characters = sorted({character for word in words for character in word})
+    endings = [f"{word}{_WORD_END}" for word in sorted({word[-1] for word in words})]
+    alphabet = [*characters, *endings][: max(vocabulary - 2, 0)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=_LEAST_PAIRS,
+        special_tokens=["<pad>", "<unk>", *alphabet],
+        limit_alphabet=len(characters),
+        end_of_word_suffix=_WORD_END,
+        show_progress=False,
+    )
+    learner = Fast(models.BPE(unk_token="<unk>", end_of_word_suffix=_WORD_END))
+    learner.normalizer, learner.pre_tokenizer = pieces
+    learner.train_from_iterator(texts, trainer)
+    learned = json.loads(learner.to_str())["model"]
+    merges = [tuple(merge) if isinstance(merge, list) else tuple(merge.split(" ")) for merge in learned["merges"]]
+    return models.BPE(learned["vocab"], merges, unk_token="<unk>", end_of_word_suffix=_WORD_END, fuse_unk=True)
 
 
 def _character_ids(texts: list[str], vocabulary: int) -> dict[str, int]:

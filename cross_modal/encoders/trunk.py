@@ -28,6 +28,8 @@ class ImageTrunk(nn.Module):
         interpolation: "bilinear" or "bicubic".
         pooled_width: E, the width of the trunk's own embedding; None where it has none.
         pretrained: Whether the weights came from a checkpoint (they then learn at the trunk's learning rate).
+        prefix_tokens: Leading tokens that are no place in the picture (class token, registers); the other tokens are a
+            square grid, row by row. None where no token is a place.
     """
 
     width: int
@@ -39,10 +41,15 @@ class ImageTrunk(nn.Module):
     interpolation: str = "bilinear"
     pooled_width: int | None = None
     pretrained: bool = False
+    prefix_tokens: int | None = 0
 
     def blocks(self) -> list[nn.Module]:
         """The trunk's blocks from bottom to top: "last:N" unfreezes the last N of them."""
         raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What, besides the weights and the configuration, rebuilds this trunk; JSON-able (mean and std of a tag)."""
+        return {}
 
     def forward(self, pixels: Tensor) -> Tokens:
         """Encodes pictures.

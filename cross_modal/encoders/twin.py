@@ -18,6 +18,7 @@ start, since a zero gate on a zero projection has zero gradients for ever.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -137,6 +138,11 @@ class TwinEncoder(nn.Module):
             raise CrossModalError(f"expected token ids (B, L), found {tuple(tokens.shape)}")
         return self._embed(self.text(tokens), self.text_map, self.text_head or self.head)
 
+    @property
+    def metric(self) -> Literal["cosine", "euclidean"]:
+        """How its embeddings are compared."""
+        return "cosine" if self.normalise else "euclidean"
+
     def score(self, a: Tensor, b: Tensor) -> Tensor:
         """Scores embeddings (N, dim) against (M, dim): (N, M) cosines, or negative Euclidean distances."""
         return a @ b.T if self.normalise else -torch.cdist(a, b)
@@ -193,5 +199,7 @@ def _dim(config: TwinConfig, image: ImageTrunk | None, residual: bool) -> int:
     """The embedding's size: the open_clip model's own where there is a residual on it."""
     own = image.pooled_width if residual and image is not None else None
     if own is not None and config.dim not in {None, own}:
-        raise CrossModalError(f"twin.dim: expected {own}, the embedding size of the open_clip model, found {config.dim}")
+        raise CrossModalError(
+            f"twin.dim: expected {own}, the embedding size of the open_clip model, found {config.dim}"
+        )
     return own or config.dim or config.width

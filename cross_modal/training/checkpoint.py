@@ -38,7 +38,9 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         os.replace(aside, path)
     except (OSError, RuntimeError) as error:
-        raise CrossModalError(f"{path}: the checkpoint could not be written ({error}); the previous one stays") from None
+        raise CrossModalError(
+            f"{path}: the checkpoint could not be written ({error}); the previous one stays"
+        ) from None
     finally:
         Path(aside).unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch import Tensor
 from cross_modal.configuration import Experiment
 from cross_modal.data.batches import BalancedBatches
 from cross_modal.data.items import Items
-from cross_modal.data.pictures import Pictures
+from cross_modal.embed_items import open_pictures
 from cross_modal.encoders.embedding import normalise_pixels
+from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.augmentation import affine_maps, augment_pixels, drop_tokens
@@ -65,28 +67,21 @@ class TrainingInputs:
         self.image_trunk = twin.image if items.has_images else None
         self.text_trunk = twin.text if items.has_texts else None
         if self.image_trunk is None and self.text_trunk is None:
-            raise CrossModalError(f"{items.source}: expected pictures or texts that the twin has a trunk for, found none")
+            raise CrossModalError(
+                f"{items.source}: expected pictures or texts that the twin has a trunk for, found none"
+            )
         self.texts = items.texts
         self.rows = len(items)
-        ids, has_image, texts, prefixes = _columns(items)
-        turns = _TURNS if self.augmentation.quarter_turns and self.image_trunk is not None else 1
-        self.num_classes = int(ids.max()) + 1 if len(ids) else 0
-        if turns > 1:  # the picture turned by 90° is another character: class c turned t times is c + t·C
-            ids = np.concatenate([ids + turn * self.num_classes for turn in range(turns)])
-            texts = np.concatenate([texts] + [np.full(self.rows, None, object)] * (turns - 1))
-            has_image = np.tile(has_image, turns)
-            prefixes = None if prefixes is None else np.concatenate([prefixes + f"|{t}" for t in range(turns)])
-            self.num_classes *= turns
-        self.class_ids = ids
-        if self.image_trunk is None:
-            has_image = np.zeros_like(has_image)
-        if self.text_trunk is None:
-            texts = np.full(len(texts), None, object)
-        self.batches = BalancedBatches(
-            ids, has_image, texts, experiment.batch, seed=self.seed, prefixes=prefixes
-        )
+        turned = self.augmentation.quarter_turns and self.image_trunk is not None
+        self.batches = _batches(items, experiment, self.image_trunk, self.text_trunk, _TURNS if turned else 1)
+        turns = _TURNS if turned else 1
+        classes = len(items.classes)
+        self.class_ids = np.concatenate([items.class_ids + turn * classes for turn in range(turns)])
+        self.num_classes = classes * turns
         self.steps_per_epoch = self.batches.steps_per_epoch
-        self.pictures = None if self.image_trunk is None else open_pictures(items, twin, experiment)
+        self.pictures = None if self.image_trunk is None else open_pictures(items, twin, experiment.items)
+        if self.pictures is not None:
+            self.pictures.prepare()  # all at once, with a bar, and not inside the first steps
 
     def load(self, step: int) -> StepInputs:
         """The inputs of a step, on the CPU."""
@@ -104,7 +99,7 @@ class TrainingInputs:
 
     def stream(self, start: int, stop: int) -> Iterator[StepInputs]:
         """The inputs of steps start … stop − 1; decoded one step ahead where pictures are not in memory."""
-        if self.pictures is None or self.pictures.in_memory:
+        if self.pictures is None or self.pictures.kept:
             yield from (self.load(step) for step in range(start, stop))
             return
         with ThreadPoolExecutor(1, thread_name_prefix="decode-ahead") as ahead:
@@ -128,29 +123,41 @@ class TrainingInputs:
         return augment_pixels(normal, affine_maps(self.augmentation, self.seed, step, rows))
 
 
-def open_pictures(items: Items, twin: TwinEncoder, experiment: Experiment) -> Pictures:
-    """The items' pictures at the size, channels and fit of the twin's image trunk."""
-    trunk = twin.image
-    if trunk is None:
-        raise CrossModalError(f"{items.source}: expected a twin with an image trunk for its pictures, found none")
-    config = experiment.items
-    return Pictures(
-        items.images,
-        channels=trunk.channels,
-        size=trunk.size,
-        resize=trunk.resize,
-        max_pixels=config.max_pixels,
-        workers=config.workers,
-        memory_gigabytes=config.memory_gigabytes,
+def _batches(
+    items: Items, experiment: Experiment, image: ImageTrunk | None, text: TextTrunk | None, turns: int
+) -> BalancedBatches:
+    """The batches over virtual rows: row r turned t times by 90° is row r + t·N, of class c + t·C.
+
+    A turned character is another character; its name is not a name of the turned one, so only unturned rows have texts.
+    """
+    labelled = items.labels is not None
+    nothing = np.full(len(items), None, object)
+    classes = len(items.classes)
+    prefixes = items.prefixes
+    return BalancedBatches(
+        np.concatenate([items.class_ids + turn * classes for turn in range(turns)]),
+        np.tile(items.has_image & (image is not None), turns),
+        np.concatenate([items.texts if text is not None else nothing] + [nothing] * (turns - 1)),
+        experiment.batch if labelled else replace(experiment.batch, items=1, same_prefix=0.0),
+        seed=experiment.training.seed,
+        prefixes=None if prefixes is None else np.concatenate([prefixes + f"|{turn}" for turn in range(turns)]),
+        genuine=None if items.genuine is None else np.tile(items.genuine, turns),
+        image_ids=np.concatenate([items.image_ids + turn * (len(items) + 1) for turn in range(turns)]),
+        class_names=items.classes * turns,
+        terms=_terms_that_need_two(experiment, image, text) if labelled else (),
+        on_bad_item=experiment.items.on_bad_item,
     )
 
 
-def _columns(items: Items) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Class ids, which rows have a picture, texts, and the labels' prefixes (None where no label has one)."""
-    has_image = np.array([cell is not None for cell in items.images], bool)
-    if items.genuine is not None:  # a forgery is nobody's positive
-        has_image &= items.genuine
-    prefixes = None
-    if items.labels is not None and any("/" in label for label in items.labels):
-        prefixes = np.array([label.split("/", 1)[0] for label in items.labels], dtype=object)
-    return items.class_ids, has_image, items.texts, prefixes
+def _terms_that_need_two(experiment: Experiment, image: ImageTrunk | None, text: TextTrunk | None) -> tuple[str, ...]:
+    """Where one modality is all there is, its within-modality term needs two items of every class.
+
+    In a twin of both, a class with one picture and one text still trains across the modalities, and the within-modality
+    term passes over it.
+    """
+    weights = experiment.objective.terms
+    if text is None and weights.image_to_image:
+        return ("image_to_image",)
+    if image is None and weights.text_to_text:
+        return ("text_to_text",)
+    return ()

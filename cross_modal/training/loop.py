@@ -7,6 +7,7 @@ loop knows neither MLflow nor a progress bar; it tells a `Listener`. Stopping an
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,8 @@ from cross_modal.encoders.build import build_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.cross_modal_loss import CrossModalLoss, LossOutput
-from cross_modal.objectives.health import HealthMonitor, TrainingStopped, embedding_gauges
+from cross_modal.objectives.gauges import embedding_gauges
+from cross_modal.objectives.health import HealthMonitor, TrainingStopped
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.inputs import StepInputs, TrainingInputs
 from cross_modal.training.optimizer import build_optimizer
@@ -36,7 +38,7 @@ class Listener(Protocol):
     """Who hears of the training: a progress bar, a tracker, a test."""
 
     def on_step(self, step: int, metrics: dict[str, float]) -> None:
-        """After every step; `metrics` always has "train/loss", and at logged steps everything."""
+        """After every step, with "train/…"; every `log_every` steps "health/…" comes with it."""
 
     def on_validation(self, step: int, metrics: dict[str, float]) -> None:
         """After every validation."""
@@ -132,7 +134,7 @@ class Loop:
         self.twin = twin
         self.model, self.optimizer = self.fabric.setup(twin, optimizer)
         self.validation = Validation(items.split("validation"), twin, experiment)
-        self.health = HealthMonitor(experiment.health)
+        self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
@@ -172,22 +174,23 @@ class Loop:
             self.fabric.backward(output.loss / len(parts))
             total += float(output.loss.detach()) / len(parts)
         assert output is not None  # noqa: S101 (there is at least one part)
-        logged = step % self.config.log_every == 0 or step + 1 == self.config.steps
-        metrics = {"train/loss": total}
-        if logged:  # before clipping, so that the towers' share shows
-            metrics |= _tower_gradients(self.twin)
+        metrics = {"train/loss": total} | _gradient_norms(
+            self.twin
+        )  # before clipping, so that each tower's share shows
         norm = self._clip()
         if norm is not None:
             metrics["train/gradient_norm"] = norm
-        self.optimizer.step()
-        seconds = time.perf_counter() - began
-        metrics["train/items_per_second"] = sum(inputs.size for inputs in parts) / max(seconds, 1e-9)
-        if logged:
-            metrics |= {f"train/{name}": float(value) for name, value in output.parts.items()}
-            metrics["train/learning_rate"] = self.config.learning_rate * factor
-            metrics |= embedding_gauges(image, text)
-        for warning in self.health.check(step, metrics, warm_up=self.config.warm_up):
+        metrics |= {f"train/{name}": float(value) for name, value in output.parts.items()}
+        metrics["train/learning_rate"] = self.config.learning_rate * factor
+        logged = step % self.config.log_every == 0 or step + 1 == self.config.steps
+        if logged and math.isfinite(total):
+            metrics |= embedding_gauges(image, text, parts[-1].image_ids, parts[-1].text_ids)
+        for warning in self.health.check(step, metrics):  # before the step: a loss that is no number spoils no weight
             self._message(warning)
+        self.optimizer.step()
+        metrics["train/items_per_second"] = sum(inputs.size for inputs in parts) / max(
+            time.perf_counter() - began, 1e-9
+        )
         return metrics
 
     def _forward(self, inputs: StepInputs) -> tuple[Tensor | None, Tensor | None, LossOutput]:
@@ -268,7 +271,7 @@ def _trunks_for(config: TwinConfig, items: Items, message: Callable[[str], None]
     return config
 
 
-def _tower_gradients(twin: TwinEncoder) -> dict[str, float]:
+def _gradient_norms(twin: TwinEncoder) -> dict[str, float]:
     """Gradient norm of each tower: a tower without gradient is one of the silent failures."""
     norms = {}
     for name, parts in (("image", (twin.image, twin.image_map)), ("text", (twin.text, twin.text_map))):

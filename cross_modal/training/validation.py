@@ -1,8 +1,8 @@
 """The score that picks the best checkpoint: few-shot accuracy on validation classes, which were never trained on.
 
-With labels the score is the mean of one-shot accuracy (pictures), zero-shot accuracy (names) and what else the data
-allows, over episodes that are the same at every validation. Without labels it is the mean recall at 1 of both
-retrieval directions.
+With labels the score is the mean of one-shot accuracy (pictures) and zero-shot accuracy (names), whichever the data and
+the twin allow, over episodes that are the same at every validation. Without labels, or where no episode is possible, it
+is the mean recall at 1 of the retrieval directions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,56 @@ import numpy as np
 
 from cross_modal.configuration import EvaluationConfig, Experiment
 from cross_modal.data.items import Items
+from cross_modal.embed_items import embed_items, open_pictures
 from cross_modal.encoders.twin import TwinEncoder
-from cross_modal.training.inputs import open_pictures
+from cross_modal.errors import CrossModalError
+from cross_modal.evaluation import evaluate_embeddings
 
 SCORE = "validation/score"
-EPISODES, WAYS, QUERIES = 200, 20, 5
+EPISODES, WAYS, QUERIES = 200, (20, 5, 2), 5
+
+
+class Validation:
+    """Measures a twin on the validation items, the same way every time.
+
+    Args:
+        items: The validation split; may be empty, then there is no score.
+        twin: Any twin of the run, for its trunks.
+        experiment: Data and evaluation settings.
+    """
+
+    def __init__(self, items: Items, twin: TwinEncoder, experiment: Experiment) -> None:
+        self.items = items
+        self.pictures = open_pictures(items, twin, experiment.items) if twin.image is not None and len(items) else None
+        self.labelled = items.labels is not None
+        classes = len(items.classes) if self.labelled else 0
+        self.config = EvaluationConfig(
+            ways=[ways for ways in WAYS if ways <= classes][:1],
+            shots=[0, 1],
+            queries=QUERIES,
+            episodes=EPISODES,
+            seed=experiment.evaluation.seed,
+        )
+
+    def measure(self, twin: TwinEncoder) -> dict[str, float]:
+        """Measures.
+
+        Args:
+            twin: The twin as it is now; its mode is restored.
+
+        Returns:
+            Metrics under "validation/…", the score under "validation/score"; empty where nothing can be measured.
+        """
+        if not len(self.items):
+            return {}
+        embedded = embed_items(twin, self.items, self.pictures)
+        try:
+            measured = evaluate_embeddings(embedded, self.config, metric=twin.metric).metrics
+        except CrossModalError:  # one class, or one modality without labels: there is nothing to compare
+            return {}
+        metrics = {f"validation/{name}": value for name, value in measured.items() if not name.endswith("/ci95")}
+        episodes = [value for name, value in metrics.items() if name.endswith("/accuracy")]
+        recalls = [value for name, value in metrics.items() if name.endswith("/recall_at_1")]
+        if episodes or recalls:
+            metrics[SCORE] = float(np.mean(episodes or recalls))
+        return metrics

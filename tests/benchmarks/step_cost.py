@@ -56,11 +56,18 @@ class HandWritten:
         classes = self.random.choice(len(self.rows), self.batch.classes, replace=False)
         rows = np.concatenate([self.random.choice(self.rows[c], self.batch.items, replace=False) for c in classes])
         pixels = (self.pixels[rows].float() / 255 - 0.5) / 0.5
-        angle, size, shift = torch.randn(len(rows)) * 0.06, torch.exp(torch.randn(len(rows)) * 0.08), torch.randn(len(rows), 2) * 0.05
+        angle, size, shift = (
+            torch.randn(len(rows)) * 0.06,
+            torch.exp(torch.randn(len(rows)) * 0.08),
+            torch.randn(len(rows), 2) * 0.05,
+        )
         cosine, sine = angle.cos() * size, angle.sin() * size
         maps = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], 1).view(-1, 2, 3)
         pixels = F.grid_sample(
-            pixels, F.affine_grid(maps, list(pixels.shape), align_corners=False), padding_mode="border", align_corners=False
+            pixels,
+            F.affine_grid(maps, list(pixels.shape), align_corners=False),
+            padding_mode="border",
+            align_corners=False,
         )
         tokens = self.tokens[classes]
         tokens = tokens[:, : int((tokens != 0).sum(1).max())]

@@ -5,7 +5,12 @@ import pytest
 from cross_modal.encoders.tokenizer import PAD, UNKNOWN, Tokenizer
 from cross_modal.errors import CrossModalError
 
-NAMES = [f"{script} {case} letter {letter}" for script in ("latin", "greek") for case in ("small", "capital") for letter in "abcdef"]
+NAMES = [
+    f"{script} {case} letter {letter}"
+    for script in ("latin", "greek")
+    for case in ("small", "capital")
+    for letter in "abcdef"
+]
 
 
 @pytest.mark.parametrize("kind", ["characters", "bpe"])
@@ -45,6 +50,13 @@ def test_case_does_not_matter_and_long_texts_are_cut() -> None:
     tokenizer = Tokenizer.learn(NAMES, "characters", 128, context=10)
     assert tokenizer(["LATIN"]).tolist() == tokenizer(["latin"]).tolist()
     assert tokenizer(["latin small letter a"]).shape == (1, 10)
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe"])
+def test_the_same_texts_give_the_same_vocabulary_in_any_order(kind: str) -> None:
+    first = Tokenizer.learn(NAMES, kind, 128, context=64).state()
+    for texts in (NAMES, NAMES[::-1], NAMES * 2):
+        assert Tokenizer.learn(texts, kind, 128, context=64).state() == first
 
 
 def test_vocabulary_keeps_to_its_size() -> None:

@@ -107,7 +107,9 @@ class PooledText(TextTrunk):
 
 
 def residual_twin(**changes: Any) -> TwinEncoder:
-    return TwinEncoder(TwinConfig(pooling=PoolingConfig(2, 2), width=8, **changes), PooledImage(), PooledText(), residual=True)
+    return TwinEncoder(
+        TwinConfig(pooling=PoolingConfig(2, 2), width=8, **changes), PooledImage(), PooledText(), residual=True
+    )
 
 
 def test_an_untrained_residual_is_the_models_own_embedding() -> None:

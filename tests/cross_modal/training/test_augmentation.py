@@ -42,7 +42,9 @@ def test_rotation_has_the_deviation_that_was_asked_for() -> None:
 
 def test_the_border_is_repeated_and_no_dark_frame_appears() -> None:
     pixels = torch.ones(50, 1, 8, 8)
-    torch.testing.assert_close(augment_pixels(pixels, affine_maps(AugmentationConfig(shift=0.5), 0, 0, np.arange(50))), pixels)
+    torch.testing.assert_close(
+        augment_pixels(pixels, affine_maps(AugmentationConfig(shift=0.5), 0, 0, np.arange(50))), pixels
+    )
 
 
 def test_tokens_are_dropped_at_the_rate_and_padding_stays() -> None:

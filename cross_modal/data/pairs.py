@@ -1,0 +1,133 @@
+"""Labelled pairs and triplets: manifests whose rows name two or three items.
+
+A pair has ``image_a``, ``text_a``, ``image_b``, ``text_b`` (those that exist) and ``same`` (0/1) or a graded ``score``
+(0–1); a triplet has ``image_anchor``, ``image_positive``, ``image_negative`` and their ``text_…`` twins. Each distinct
+item is kept once. Splits never tear apart what is connected: two rows that share an item are in one split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from cross_modal.configuration import DataConfig
+from cross_modal.data.bad_items import BadItem
+from cross_modal.data.items import Items
+from cross_modal.data.manifest import Kind, is_manifest, kind_of_columns, read_table
+from cross_modal.data.pair_table import read_pair_table
+
+PAIR_SIDES = ("a", "b")
+TRIPLET_SIDES = ("anchor", "positive", "negative")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Labelled pairs of items.
+
+    Attributes:
+        items: The distinct items, unlabelled, each with the split of its pairs.
+        a: (M,) int64, index of each pair's first item.
+        b: (M,) int64, index of its second.
+        same: (M,) bool, or None where the pairs are graded.
+        score: (M,) float64 in 0–1, or None where they are not.
+        splits: (M,) object: "train", "validation" or "test".
+        rows: (M,) int64, number of the row in its source.
+        source: The manifest.
+        skipped: Rows that were left out.
+    """
+
+    items: Items
+    a: np.ndarray
+    b: np.ndarray
+    same: np.ndarray | None
+    score: np.ndarray | None
+    splits: np.ndarray
+    rows: np.ndarray
+    source: str
+    skipped: list[BadItem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def split(self, name: str) -> Pairs:
+        """The pairs of one split; `items` stays whole, so that indices keep their meaning."""
+        keep = self.splits == name
+        same, score = (None if cells is None else cells[keep] for cells in (self.same, self.score))
+        return replace(
+            self, a=self.a[keep], b=self.b[keep], same=same, score=score, splits=self.splits[keep], rows=self.rows[keep]
+        )
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """Triplets of items: the anchor is nearer to the positive than to the negative.
+
+    Attributes:
+        items: The distinct items, unlabelled, each with the split of its triplets.
+        anchor: (M,) int64, index of each triplet's anchor.
+        positive: (M,) int64, index of its positive.
+        negative: (M,) int64, index of its negative.
+        splits: (M,) object: "train", "validation" or "test".
+        rows: (M,) int64, number of the row in its source.
+        source: The manifest.
+        skipped: Rows that were left out.
+    """
+
+    items: Items
+    anchor: np.ndarray
+    positive: np.ndarray
+    negative: np.ndarray
+    splits: np.ndarray
+    rows: np.ndarray
+    source: str
+    skipped: list[BadItem] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.anchor)
+
+    def split(self, name: str) -> Triplets:
+        """The triplets of one split; `items` stays whole, so that indices keep their meaning."""
+        keep = self.splits == name
+        ends = {side: getattr(self, side)[keep] for side in TRIPLET_SIDES}
+        return replace(self, **ends, splits=self.splits[keep], rows=self.rows[keep])
+
+
+def kind_of(source: str) -> Kind:
+    """Whether a source holds items, pairs or triplets, by its columns; whatever is no manifest holds items.
+
+    Raises:
+        CrossModalError: Where the manifest cannot be read.
+    """
+    return kind_of_columns(read_table(Path(source))[0]) if is_manifest(source) else "items"
+
+
+def read_pairs(source: str, config: DataConfig | None = None) -> Pairs:
+    """Reads a manifest of pairs.
+
+    Args:
+        source: A .csv, .tsv, .parquet or .jsonl file.
+        config: Shares, seed and policy; None takes the defaults.
+
+    Returns:
+        The pairs, every one with its split.
+
+    Raises:
+        CrossModalError: One line with file, row and reason.
+    """
+    table = read_pair_table(source, PAIR_SIDES, ("same", "score"), config or DataConfig())
+    same = None if table.same is None else table.same == 1
+    a, b = table.ends
+    return Pairs(table.items, a, b, same, table.score, table.splits, table.numbers, source, table.skipped)
+
+
+def read_triplets(source: str, config: DataConfig | None = None) -> Triplets:
+    """Reads a manifest of triplets; see `read_pairs`.
+
+    Raises:
+        CrossModalError: One line with file, row and reason.
+    """
+    table = read_pair_table(source, TRIPLET_SIDES, (), config or DataConfig())
+    anchor, positive, negative = table.ends
+    return Triplets(table.items, anchor, positive, negative, table.splits, table.numbers, source, table.skipped)

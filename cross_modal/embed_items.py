@@ -1,0 +1,91 @@
+"""Items in, embeddings with all that is known of their rows out: where data, encoders and evaluation meet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cross_modal.configuration import DataConfig
+from cross_modal.data.items import Items
+from cross_modal.data.pictures import Pictures
+from cross_modal.encoders.embedding import Progress, embed_images, embed_texts
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
+from cross_modal.evaluation import EvaluationItems
+
+
+def open_pictures(items: Items, twin: TwinEncoder, config: DataConfig) -> Pictures:
+    """The items' pictures at the size, channels and fit of the twin's image trunk.
+
+    Args:
+        items: The items.
+        twin: A twin with an image trunk.
+        config: Limits and workers.
+
+    Raises:
+        CrossModalError: If the twin has no image trunk.
+    """
+    trunk = twin.image
+    if trunk is None:
+        raise CrossModalError(f"{items.source}: expected a twin with an image trunk for its pictures, found none")
+    return Pictures.of(
+        items,
+        config,
+        channels=trunk.channels,
+        size=trunk.size,
+        resize=trunk.resize,
+        interpolation=trunk.interpolation,
+    )
+
+
+def image_rows(items: Items, twin: TwinEncoder) -> np.ndarray:
+    """Rows whose picture is embedded: (N,) int64, none for a twin without an image trunk."""
+    return np.flatnonzero(items.has_image) if twin.image is not None else np.zeros(0, np.int64)
+
+
+def text_rows(items: Items, twin: TwinEncoder) -> np.ndarray:
+    """The first row of each distinct text of each class: ten pictures of one name give one text. (T,) int64."""
+    if twin.text is None:
+        return np.zeros(0, np.int64)
+    first: dict[tuple[int, str], int] = {}
+    ids = items.class_ids
+    for row in np.flatnonzero(items.has_text).tolist():
+        first.setdefault((int(ids[row]), str(items.texts[row])), row)
+    return np.fromiter(first.values(), np.int64, len(first))
+
+
+def embed_items(
+    twin: TwinEncoder, items: Items, pictures: Pictures | None = None, *, progress: Progress | None = None
+) -> EvaluationItems:
+    """Embeds all pictures and all distinct texts of a table of items.
+
+    Args:
+        twin: The twin; its mode is restored.
+        items: One split, usually.
+        pictures: `open_pictures` of the same items; None for a twin without an image trunk.
+        progress: Called with the number of items just done.
+
+    Returns:
+        Embeddings, class ids, groups, sets and prefixes, ready to be evaluated.
+
+    Raises:
+        CrossModalError: If the twin has no trunk for anything in the items.
+    """
+    images, texts = image_rows(items, twin), text_rows(items, twin)
+    if pictures is None:
+        images = images[:0]
+
+    def of_images(cells: np.ndarray | None) -> np.ndarray | None:
+        return None if cells is None else cells[images]
+
+    return EvaluationItems(
+        images=embed_images(twin, pictures, images, progress=progress)
+        if pictures is not None and len(images)
+        else None,
+        image_classes=items.class_ids[images],
+        texts=embed_texts(twin, [str(items.texts[row]) for row in texts], progress=progress) if len(texts) else None,
+        text_classes=items.class_ids[texts],
+        groups=of_images(items.groups),
+        sets=of_images(items.sets),
+        prefixes=of_images(items.prefixes),
+        genuine=of_images(items.genuine),
+    )

@@ -1,0 +1,77 @@
+"""All scores of a set of episodes in memory, and the scales of the two modalities that make their truth likeliest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from cross_modal.fewshot.episodes import Episodes
+from cross_modal.fewshot.scoring import Metric, credit, episode_accuracy, score_chunks
+
+LARGEST_SCALE = 1000.0  # in spreads of the scores: separable episodes would drive the scales to infinity
+
+
+@dataclass(frozen=True)
+class EpisodeScores:
+    """Scores of every query of every episode.
+
+    Attributes:
+        image: (E, q, W) float32 against picture prototypes, or None without shots.
+        text: (E, q, W) float32 against class texts.
+        truth: (q,) int64 position of each query's class.
+        valid: (E, q) bool.
+    """
+
+    image: torch.Tensor | None
+    text: torch.Tensor
+    truth: torch.Tensor
+    valid: torch.Tensor
+
+    @classmethod
+    def of(cls, images: np.ndarray, texts: np.ndarray, episodes: Episodes, metric: Metric) -> EpisodeScores:
+        """Scores episodes.
+
+        Args:
+            images: (N, dim) float32, placed.
+            texts: (C, dim) float32, placed.
+            episodes: The episodes.
+            metric: "cosine" or "euclidean".
+        """
+        chunks = list(score_chunks(images, texts, episodes, metric))
+        image = torch.cat([chunk.image for chunk in chunks if chunk.image is not None]) if episodes.shots else None
+        text = torch.cat([chunk.text for chunk in chunks if chunk.text is not None])
+        return cls(image, text, chunks[0].truth, torch.cat([chunk.valid for chunk in chunks]))
+
+    def accuracy(self, image_scale: float, text_scale: float) -> float:
+        """Mean accuracy of the episodes with the two scores scaled and added.
+
+        Args:
+            image_scale: Factor of the image scores.
+            text_scale: Factor of the text scores.
+        """
+        logits = text_scale * self.text if self.image is None else image_scale * self.image + text_scale * self.text
+        return float(np.nanmean(episode_accuracy(credit(logits, self.truth), self.valid)))
+
+    def likeliest_scales(self) -> tuple[float, float]:
+        """The scales (image, text), none negative, of the softmax that makes the true classes likeliest (L-BFGS)."""
+        parts = [part for part in (self.image, self.text) if part is not None]
+        features = torch.stack([part[self.valid] for part in parts]).double()  # (P, M, W)
+        truth = self.truth.expand(self.valid.shape)[self.valid]  # (M,)
+        own = features.gather(2, truth.expand(len(parts), -1).unsqueeze(2)).squeeze(2)  # (P, M)
+        # In units of the scores' own spread the two scales are of one size, whatever the metric.
+        spread = (features - features.mean(2, keepdim=True)).square().mean((1, 2)).sqrt().clamp_min(1e-9)
+        features, own = features / spread[:, None, None], own / spread[:, None]
+
+        def loss(scales: np.ndarray) -> tuple[float, np.ndarray]:
+            weights = torch.from_numpy(scales)
+            logits = torch.tensordot(weights, features, 1)  # (M, W)
+            value = (torch.logsumexp(logits, 1) - weights @ own).mean()
+            expected = (torch.softmax(logits, 1) * features).sum(2)  # (P, M)
+            return float(value), (expected - own).mean(1).numpy()
+
+        bounds = [(0.0, LARGEST_SCALE)] * len(parts)
+        found = minimize(loss, np.ones(len(parts)), jac=True, method="L-BFGS-B", bounds=bounds).x / spread.numpy()
+        return (0.0, float(found[0])) if len(parts) == 1 else (float(found[0]), float(found[1]))

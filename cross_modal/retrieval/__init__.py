@@ -1,0 +1,1 @@
+"""Retrieval: exact ranking metrics in both directions and example matches."""

@@ -1,0 +1,1 @@
+"""The Streamlit explorer (comes with a later release)."""

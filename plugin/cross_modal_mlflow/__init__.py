@@ -1,0 +1,1 @@
+"""The experiment platform: MLflow tracking and the command line."""

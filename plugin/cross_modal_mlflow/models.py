@@ -1,0 +1,55 @@
+"""Model references: an MLflow URI (``runs:/ID/model``, ``models:/NAME@ALIAS``) or a folder become a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from cross_modal.errors import CrossModalError
+from cross_modal_mlflow.store import Store
+from cross_modal_mlflow.tracking import tracking_for
+
+_URI = re.compile(r"^(runs|models|mlflow-artifacts|s3|gs|dbfs|https?|file):")
+
+
+def model_folder(reference: str, store: Callable[[], Store]) -> Path:
+    """The folder of a model.
+
+    Args:
+        reference: What the user typed as MODEL.
+        store: Gives the tracking store that MLflow's URIs are looked up in; a folder needs none.
+
+    Returns:
+        A folder on this machine; downloaded where it lies elsewhere.
+
+    Raises:
+        CrossModalError: If there is no such model.
+    """
+    if not _URI.match(reference):
+        folder = Path(reference)
+        if not folder.is_dir():
+            raise CrossModalError(
+                f"model {reference!r}: expected a folder, runs:/ID/model or models:/NAME@ALIAS, found no such folder"
+            )
+        return _inner(folder)
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    uri = store().uri
+    try:
+        with tracking_for(uri):
+            return _inner(Path(mlflow.artifacts.download_artifacts(artifact_uri=reference)))
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CrossModalError(f"model {reference!r}: expected a model in {uri}, found: {reason}") from error
+
+
+def _inner(folder: Path) -> Path:
+    """The twin's own folder: the folder itself, or the ``twin`` or ``model`` inside a run's or a flavor's."""
+    from cross_modal.encoders.saved_twin import DESCRIPTION
+
+    for candidate in (folder, folder / "model", folder / "twin"):
+        if (candidate / DESCRIPTION).is_file():
+            return candidate
+    raise CrossModalError(f"model {folder}: expected a saved twin ({DESCRIPTION}), found none")

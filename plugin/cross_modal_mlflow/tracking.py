@@ -1,0 +1,218 @@
+"""One command, one MLflow run: started before the work, ended with what really happened.
+
+    with tracked_run("train", store, name="glyphs") as run:
+        run.parameters(experiment)
+        ...
+
+Leaving the block normally ends the run FINISHED, an exception FAILED, an interrupt (Ctrl-C, SIGTERM) KILLED.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cross_modal_mlflow.metric_buffer import MetricBuffer
+from cross_modal_mlflow.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.data.dataset import Dataset
+
+LONGEST = 500  # characters of a parameter or a tag: MLflow takes 6000, nobody reads them
+_AT_ONCE = 100  # parameters in one call of MLflow's API
+
+
+class TrackedRun:
+    """The door to one MLflow run; made by `tracked_run`.
+
+    Attributes:
+        store: The tracking store.
+        run_id: The run's id.
+        history: (step, metrics) of every logged step and validation, for the curves.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.run_id = store, run_id
+        self.history: list[tuple[int, dict[str, float]]] = []
+        self._client = store.client
+        self._buffer = MetricBuffer(store.client, run_id)
+
+    def parameters(self, values: object) -> None:
+        """Logs a dataclass or a mapping as flat parameters, e.g. ``training.steps``."""
+        from mlflow.entities import Param
+
+        flat = flatten(dataclasses.asdict(values) if dataclasses.is_dataclass(values) else values)  # type: ignore[arg-type]
+        rows = [Param(key, value) for key, value in flat.items()]
+        for start in range(0, len(rows), _AT_ONCE):
+            self._client.log_batch(self.run_id, params=rows[start : start + _AT_ONCE])
+
+    def tags(self, values: Mapping[str, object]) -> None:
+        """Sets tags."""
+        for key, value in values.items():
+            self._client.set_tag(self.run_id, key, shorten(str(value)))
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Logs metrics, soon: they are written in batches."""
+        self._buffer.add(values, step)
+
+    def dataset(self, dataset: Dataset, context: str) -> None:
+        """Links a dataset; the context is "train", "validation" or "test"."""
+        import mlflow
+
+        mlflow.log_input(dataset, context=context)
+
+    def text(self, text: str, name: str) -> None:
+        """Keeps a text as an artifact."""
+        self._client.log_text(self.run_id, text, name)
+
+    def document(self, content: Any, name: str) -> None:
+        """Keeps JSON-able content as an artifact."""
+        self.text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", name)
+
+    def figure(self, figure: Figure, name: str) -> None:
+        """Keeps a figure as a picture; the name's suffix decides which kind."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            figure.savefig(path, dpi=140, bbox_inches="tight", facecolor="white")
+            parent = str(Path(name).parent)
+            self._client.log_artifact(self.run_id, str(path), None if parent == "." else parent)
+
+    def table(self, columns: dict[str, list[Any]], name: str) -> None:
+        """Keeps a table that MLflow shows as one; cells may be `mlflow.Image`."""
+        self._client.log_table(self.run_id, columns, name)
+
+    def folder(self, folder: Path, name: str) -> None:
+        """Keeps a folder's files under an artifact path."""
+        self._client.log_artifacts(self.run_id, str(folder), name)
+
+    def environment(self) -> None:
+        """Keeps what the run ran on: machine, Python and every installed package's version."""
+        packages = installed_packages()
+        self.text(
+            "\n".join(f"{name}=={version}" for name, version in packages.items()) + "\n", "environment/packages.txt"
+        )
+        machine = {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        }
+        self.document({**machine, "packages": packages}, "environment/environment.json")
+
+    # The training loop's Listener.
+
+    def on_step(self, step: int, metrics: dict[str, float]) -> None:
+        """Keeps the logged steps' metrics; the loop gives the loss alone in between."""
+        if "train/learning_rate" in metrics:
+            self.history.append((step, metrics))
+            self.metrics(metrics, step)
+
+    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
+        """Keeps a validation's metrics."""
+        self.history.append((step, metrics))
+        self.metrics(metrics, step)
+
+    def on_message(self, text: str) -> None:
+        """Nothing: messages are kept with the result."""
+
+    def close(self) -> str | None:
+        """Writes the metrics that wait; returns a sentence about those that were lost."""
+        return self._buffer.close()
+
+
+@contextmanager
+def tracked_run(command: str, store: Store, *, name: str | None = None) -> Iterator[TrackedRun]:
+    """Starts a run, and ends it FINISHED, FAILED or KILLED.
+
+    Args:
+        command: The command, kept as a tag.
+        store: The tracking store, which has answered.
+        name: The run's name; None leaves it to MLflow.
+
+    Yields:
+        The run.
+    """
+    import mlflow
+
+    from cross_modal import __version__
+
+    with tracking_for(store.uri):
+        tags = {"cross_modal.command": command, "cross_modal.version": __version__}
+        active = mlflow.start_run(experiment_id=store.experiment_id, run_name=name, tags=tags)
+        run, status = TrackedRun(store, active.info.run_id), "FAILED"
+        try:
+            yield run
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        except BaseException as error:
+            with suppress(Exception):  # the store may be what failed
+                run.tags({"cross_modal.error": f"{type(error).__name__}: {error}"})
+            raise
+        finally:
+            lost = run.close()
+            if lost is not None:
+                import sys
+
+                print(f"cross-modal: {lost}", file=sys.stderr)
+            with suppress(Exception):
+                mlflow.end_run(status)
+
+
+@contextmanager
+def tracking_for(uri: str) -> Iterator[None]:
+    """MLflow's tracking URI for a while: it is global, and setting it also sets ``MLFLOW_TRACKING_URI``."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as flat text, long values cut.
+
+    >>> flatten({"a": {"b": [1, 2], "c": None}, "d": 0.5})
+    {'a.b': '[1, 2]', 'a.c': 'none', 'd': '0.5'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{path}.")
+        else:
+            flat[path] = (
+                "none" if value is None else shorten(json.dumps(value) if isinstance(value, list) else str(value))
+            )
+    return flat
+
+
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """A text cut to a length.
+
+    >>> shorten("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def installed_packages() -> dict[str, str]:
+    """Name → version of every installed distribution, sorted."""
+    from importlib.metadata import distributions
+
+    found = {str(each.metadata["Name"]): each.version for each in distributions() if each.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
