@@ -38,8 +38,12 @@ def open_pictures(items: Items, twin: TwinEncoder, config: DataConfig) -> Pictur
 
 
 def image_rows(items: Items, twin: TwinEncoder) -> np.ndarray:
-    """Rows whose picture is embedded: (N,) int64, none for a twin without an image trunk."""
-    return np.flatnonzero(items.has_image) if twin.image is not None else np.zeros(0, np.int64)
+    """The first row of each distinct picture of each class: a picture never meets itself in an episode. (N,) int64."""
+    if twin.image is None:
+        return np.zeros(0, np.int64)
+    rows = np.flatnonzero(items.has_image)
+    keys = np.stack([items.class_ids[rows], items.image_ids[rows]], axis=1)
+    return rows[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
 
 
 def text_rows(items: Items, twin: TwinEncoder) -> np.ndarray:

@@ -5,7 +5,8 @@ multi-head attention projects every token to a key and a value first. With few q
 and none of the result: a score is linear in the token, so the key projection folds into the query, and weights sum to
 one, so the value projection may be applied after the weighted sum:
 
-    u_h = W_k,hᵀ q_h;   a_h = softmax_n(u_h · x_n / √k);   r_h = Σ_n a_hn x_n;   out = W_o concat_h(W_v,h r_h + b_v,h) + b_o
+    u_h = W_k,hᵀ q_h          a_h = softmax_n(u_h · x_n / √k)
+    r_h = Σ_n a_hn x_n        out = W_o concat_h(W_v,h r_h + b_v,h) + b_o
 
 About 2·N·D² multiply-adds become 2·N·D·H + D² a query. The result equals ``nn.MultiheadAttention``; the key's bias adds
 one constant to all scores, which the softmax cancels, so there is none. Fold after Lee et al., "Set Transformer"

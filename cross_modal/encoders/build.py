@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cross_modal.configuration import TextTrunkConfig, TwinConfig
+from cross_modal.configuration import ImageTrunkConfig, TextTrunkConfig, TwinConfig
 from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
@@ -19,13 +19,16 @@ TEXT_TRUNKS = ("transformer", "gru", "open_clip:NAME", "none")
 _CONTEXT = 64  # tokens, of the text trunks from scratch
 
 
-def build_twin(config: TwinConfig, texts: Iterable[str] = (), text_state: dict[str, Any] | None = None) -> TwinEncoder:
+def build_twin(
+    config: TwinConfig, texts: Iterable[str] = (), states: dict[str, dict[str, Any]] | None = None
+) -> TwinEncoder:
     """Builds an untrained twin.
 
     Args:
         config: The twin's settings.
         texts: Training texts, from which the trunks from scratch learn their vocabulary.
-        text_state: The state of a saved text trunk; its vocabulary is used instead of learning one.
+        states: The states of a saved twin's trunks under "image" and "text" (a vocabulary, a checkpoint's own
+            normalisation): they are used instead of learning or reading them anew.
 
     Returns:
         The twin, in training mode, on the CPU.
@@ -49,14 +52,20 @@ def build_twin(config: TwinConfig, texts: Iterable[str] = (), text_state: dict[s
                 f"twin.text.pretrained: expected {config.image.pretrained!r}, as both towers are one model, "
                 f"found {config.text.pretrained!r}"
             )
-        image, text = load_open_clip(image_name, config.image.pretrained)
+        image, text = load_open_clip(
+            image_name,
+            config.image.pretrained,
+            size=config.image.size,
+            context=config.text.context,
+            state=(states or {}).get("text"),  # it holds the tokenizer too
+        )
         return TwinEncoder(config, image, text, residual=True)
-    return TwinEncoder(config, build_image_trunk(config), build_text_trunk(config.text, texts, text_state))
+    image_trunk = build_image_trunk(config.image, (states or {}).get("image"))
+    return TwinEncoder(config, image_trunk, build_text_trunk(config.text, texts, (states or {}).get("text")))
 
 
-def build_image_trunk(config: TwinConfig) -> ImageTrunk | None:
-    """The image trunk that `config.image.name` names."""
-    image = config.image
+def build_image_trunk(image: ImageTrunkConfig, state: dict[str, Any] | None = None) -> ImageTrunk | None:
+    """The image trunk that `image.name` names."""
     kind, _, name = image.name.partition(":")
     if kind == "none":
         return None
@@ -67,11 +76,11 @@ def build_image_trunk(config: TwinConfig) -> ImageTrunk | None:
     if kind == "open_clip" and name:
         from cross_modal.encoders.open_clip_trunk import load_open_clip
 
-        return load_open_clip(name, image.pretrained)[0]
+        return load_open_clip(name, image.pretrained, size=image.size, state=state)[0]
     if kind == "timm" and name:
         from cross_modal.encoders.timm_trunk import TimmTrunk
 
-        return TimmTrunk(name, image.pretrained, image.size)
+        return TimmTrunk(name, image.pretrained, image.size, state=state)
     raise CrossModalError(f"twin.image.name: expected one of {', '.join(IMAGE_TRUNKS)}, found {image.name!r}")
 
 
@@ -85,7 +94,7 @@ def build_text_trunk(
     if kind == "open_clip" and name:
         from cross_modal.encoders.open_clip_trunk import load_open_clip
 
-        return load_open_clip(name, config.pretrained)[1]
+        return load_open_clip(name, config.pretrained, context=config.context, state=state)[1]
     if config.name in {"transformer", "gru"}:
         from cross_modal.encoders.tokenizer import Tokenizer
 

@@ -46,7 +46,7 @@ class Conv4(ImageTrunk):
             if index < config.pools:
                 block.append(nn.MaxPool2d(2))
             blocks.append(nn.Sequential(*block))
-        self.stack = nn.Sequential(*blocks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stack = nn.Sequential(*blocks).to(memory_format=torch.channels_last)
         self.position = nn.Parameter(torch.randn(1, side * side, self.width) * 0.02)
 
     def blocks(self) -> list[nn.Module]:

@@ -47,7 +47,9 @@ def save_twin(twin: TwinEncoder, folder: str | Path, card: dict[str, Any] | None
         "format": FORMAT,
         "version": __version__,
         "twin": dataclasses.asdict(twin.config),
-        "text_state": None if twin.text is None else twin.text.state(),
+        "states": {
+            name: trunk.state() for name, trunk in (("image", twin.image), ("text", twin.text)) if trunk is not None
+        },
         "card": card or {},
     }
     (aside / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -101,7 +103,7 @@ def load_twin(folder: str | Path) -> TwinEncoder:
     description = read_card(folder)
     config: TwinConfig = from_dict(TwinConfig, description["twin"])
     config.image.pretrained = config.text.pretrained = None  # the folder holds all weights
-    twin = build_twin(config, text_state=description["text_state"])
+    twin = build_twin(config, states=description["states"])
     try:
         missing, unexpected = twin.load_state_dict(load_file(folder / WEIGHTS), strict=False)
     except (OSError, SafetensorError, RuntimeError) as error:

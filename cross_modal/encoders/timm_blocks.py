@@ -30,7 +30,7 @@ def timm_blocks(model: Any, above: Sequence[nn.Module] = ()) -> list[nn.Module]:
     try:
         matcher = model.group_matcher(coarse=False)
         known = isinstance(matcher, dict)
-        groups = group_parameters(_Named(names + [_UNMATCHED] * known), matcher)
+        groups = group_parameters(_Named(names + [_UNMATCHED] * known), matcher)  # type: ignore[arg-type]
     except (AttributeError, TypeError, AssertionError):
         groups = {0: names}
     layers = [list(groups[key]) for key in sorted(groups)]

@@ -65,7 +65,7 @@ class Tokenizer:
         if not distinct:
             raise CrossModalError("twin.text: expected training texts to learn a vocabulary from, found none")
         if kind == "characters":
-            splitter = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+            splitter: Any = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
             fast = Fast(models.WordLevel(_character_ids(distinct, vocabulary), unk_token="<unk>"))
         else:
             splitter = pre_tokenizers.Sequence(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 
+from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.episodes import Episodes
 from cross_modal.fewshot.scoring import Metric, credit, episode_accuracy, score_chunks
 
@@ -45,14 +47,17 @@ class EpisodeScores:
         text = torch.cat([chunk.text for chunk in chunks if chunk.text is not None])
         return cls(image, text, chunks[0].truth, torch.cat([chunk.valid for chunk in chunks]))
 
-    def accuracy(self, image_scale: float, text_scale: float) -> float:
+    def accuracy(self, image_scale: float, text_scale: float, doubt: float = 0.0) -> float:
         """Mean accuracy of the episodes with the two scores scaled and added.
 
         Args:
             image_scale: Factor of the image scores.
             text_scale: Factor of the text scores.
+            doubt: Probability that a name says nothing.
         """
-        logits = text_scale * self.text if self.image is None else image_scale * self.image + text_scale * self.text
+        logits = doubted(text_scale * self.text, doubt)
+        if self.image is not None:
+            logits = image_scale * self.image + logits
         return float(np.nanmean(episode_accuracy(credit(logits, self.truth), self.valid)))
 
     def likeliest_scales(self) -> tuple[float, float]:
@@ -75,3 +80,46 @@ class EpisodeScores:
         bounds = [(0.0, LARGEST_SCALE)] * len(parts)
         found = minimize(loss, np.ones(len(parts)), jac=True, method="L-BFGS-B", bounds=bounds).x / spread.numpy()
         return (0.0, float(found[0])) if len(parts) == 1 else (float(found[0]), float(found[1]))
+
+    def likeliest_doubt(self, start: tuple[float, float]) -> tuple[float, float, float]:
+        """The scales (image, text) and the doubt that make the true classes likeliest (L-BFGS on their logarithms).
+
+        Args:
+            start: Scales to start from; those of `likeliest_scales` will do.
+        """
+        if self.image is None:
+            raise CrossModalError("episodes: expected picture scores to weigh names against, found none")
+        image, text = self.image[self.valid].double(), self.text[self.valid].double()  # (M, W)
+        truth = self.truth.expand(self.valid.shape)[self.valid]
+
+        def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+            free = torch.from_numpy(values.copy()).requires_grad_()
+            logits = free[0].exp() * image + doubted(free[1].exp() * text, torch.sigmoid(free[2]))
+            value = torch.nn.functional.cross_entropy(logits, truth)
+            value.backward()
+            assert free.grad is not None
+            return float(value.detach()), free.grad.numpy()
+
+        scales = np.log(np.clip(start, 1e-2, LARGEST_SCALE))
+        bounds = [(math.log(1e-3), math.log(LARGEST_SCALE))] * 2 + [(-6.0, 6.0)]
+        found = minimize(loss, np.append(scales, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x
+        return math.exp(found[0]), math.exp(found[1]), 1 / (1 + math.exp(-found[2]))
+
+
+def doubted(text: torch.Tensor, doubt: float | torch.Tensor) -> torch.Tensor:
+    """Scaled text scores of which a share is doubted: log[(1 − d) · softmax + d / N]; as they are at d = 0.
+
+    Args:
+        text: (..., W) scaled scores.
+        doubt: d in [0, 1).
+
+    Returns:
+        (..., W); between two classes they differ by at most log(1 + N (1 − d) / d).
+
+    >>> scores = torch.tensor([[50.0, 0.0]])
+    >>> round(float(doubted(scores, 0.5).diff()), 3)
+    -1.099
+    """
+    if isinstance(doubt, float | int) and doubt == 0:
+        return text
+    return torch.log((1 - doubt) * torch.softmax(text, -1) + doubt / text.shape[-1])

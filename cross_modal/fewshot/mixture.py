@@ -6,10 +6,15 @@ So scores are added, not embeddings, each with its own scale:
 
     score(q, c) = a · s(q, prototype_c) + b · s(q, text_c)
 
-a and b make the true classes of *validation* episodes likeliest (softmax cross-entropy, convex in a and b, L-BFGS),
-separately for each number of shots, since five pictures deserve more trust than one. Modalities may be centred by their
-validation means first, which closes the gap, everywhere or only where pictures meet texts; whether that helps is
-decided on the same episodes. Picture alone and text alone are among the candidates, so that on validation the mixture
+A name that is read wrongly is often read with confidence, and then overrules a good picture. So the name may also be
+doubted: with probability d it says nothing, and its share of the score is bounded,
+
+    score(q, c) = a · s(q, prototype_c) + log[(1 − d) · softmax_c(b · s(q, text_c)) + d / N]
+
+which is the sum above at d = 0. a, b and d make the true classes of *validation* episodes likeliest (cross-entropy,
+L-BFGS), separately for each number of shots, since five pictures deserve more trust than one. Modalities may be centred
+by their validation means first, which closes the gap, everywhere or only where pictures meet texts; whether that helps
+is decided on the same episodes. Picture alone and text alone are among the candidates, so that on validation the mixture
 is never worse than the better of them.
 
 Source: a product of experts (Hinton 2002); the gap: Liang et al. 2022, "Mind the gap".
@@ -26,7 +31,7 @@ import numpy as np
 import torch
 
 from cross_modal.errors import CrossModalError
-from cross_modal.fewshot.episode_scores import EpisodeScores
+from cross_modal.fewshot.episode_scores import EpisodeScores, doubted
 from cross_modal.fewshot.episodes import Episodes, TooFewClasses, sample_episodes
 from cross_modal.fewshot.scoring import Metric, check_embeddings, place
 
@@ -41,6 +46,7 @@ class MixtureWeights:
         centre_image: Subtract the image mean from the pictures where they are compared with pictures.
         centre_text: Subtract each modality's own mean where pictures are compared with texts.
         accuracies: Validation accuracy of "image", "text" and "both" (those that exist).
+        doubt: d, the probability that a name says nothing, in [0, 1).
     """
 
     image_scale: float
@@ -48,6 +54,7 @@ class MixtureWeights:
     centre_image: bool
     centre_text: bool
     accuracies: Mapping[str, float]
+    doubt: float = 0.0
 
     def add(self, image: torch.Tensor | None, text: torch.Tensor | None) -> torch.Tensor:
         """Adds the two scores.
@@ -59,11 +66,11 @@ class MixtureWeights:
         Returns:
             (..., W): logits, whose softmax is the probability of each class.
         """
-        parts = [
-            scale * scores
-            for scale, scores in ((self.image_scale, image), (self.text_scale, text))
-            if scores is not None
-        ]
+        parts = []
+        if image is not None:
+            parts.append(self.image_scale * image)
+        if text is not None:
+            parts.append(doubted(self.text_scale * text, self.doubt))
         if not parts:
             raise CrossModalError("mixture: expected scores of at least one modality, found none")
         return sum(parts[1:], parts[0])
@@ -130,6 +137,7 @@ class Mixture:
                     bool(entry["centre_image"]),
                     bool(entry["centre_text"]),
                     {str(kind): float(value) for kind, value in entry["accuracies"].items()},
+                    float(entry.get("doubt", 0.0)),
                 )
                 for shots, entry in values["by_shots"].items()
             }
@@ -246,15 +254,19 @@ def _fit(
     )
     trials: list[tuple[float, MixtureWeights]] = []
 
-    def try_out(scores: EpisodeScores, scales: tuple[float, float], image: bool, text: bool) -> float:
-        accuracy = scores.accuracy(*scales)
-        trials.append((accuracy, MixtureWeights(*scales, image, text, {})))
+    def try_out(scores: EpisodeScores, scales: tuple[float, float], image: bool, text: bool, doubt: float = 0) -> float:
+        accuracy = scores.accuracy(*scales, doubt)
+        trials.append((accuracy, MixtureWeights(*scales, image, text, {}, doubt)))
         return accuracy
 
     for centre_image, centre_text in ((False, False), (False, True), (True, True)):
         if episodes.shots or centre_image == centre_text:
             scores = replace(centred if centre_image else plain, text=centred.text if centre_text else plain.text)
-            try_out(scores, scores.likeliest_scales(), centre_image, centre_text)
+            scales = scores.likeliest_scales()
+            try_out(scores, scales, centre_image, centre_text)
+            if episodes.shots:
+                *doubted_scales, doubt = scores.likeliest_doubt(scales)
+                try_out(scores, (doubted_scales[0], doubted_scales[1]), centre_image, centre_text, doubt)
     alone = {"text": try_out(plain, (0.0, 1.0), False, False)}
     if episodes.shots:
         alone["image"] = try_out(plain, (1.0, 0.0), False, False)

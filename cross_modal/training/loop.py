@@ -116,7 +116,7 @@ class Loop:
         config = experiment.training
         if config.steps < 1 or config.accumulate < 1:
             raise CrossModalError(
-                f"training: expected at least one step and one batch a step, found {config.steps} and {config.accumulate}"
+                f"training: expected steps and accumulate of at least 1, found {config.steps} and {config.accumulate}"
             )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
@@ -173,7 +173,7 @@ class Loop:
             image, text, output = self._forward(inputs)
             self.fabric.backward(output.loss / len(parts))
             total += float(output.loss.detach()) / len(parts)
-        assert output is not None  # noqa: S101 (there is at least one part)
+        assert output is not None
         metrics = {"train/loss": total} | _gradient_norms(
             self.twin
         )  # before clipping, so that each tower's share shows

@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         if debug:
             traceback.print_exc()
-        terminated = isinstance(interrupt, Terminated)
-        return _say("terminated" if terminated else "interrupted", TERMINATED if terminated else INTERRUPTED)
+        what, code = ("terminated", TERMINATED) if isinstance(interrupt, Terminated) else ("interrupted", INTERRUPTED)
+        return _say(": ".join([what, *map(str, interrupt.args)]), code)
     except BrokenPipeError:  # cross-modal train --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -19,7 +19,7 @@ from cross_modal_mlflow.match_page import SIDE, Match, caption, match_page, thum
 from cross_modal_mlflow.tracking import TrackedRun
 
 AT_MOST = 4_000  # queries and candidates of the example matches; a sample beyond
-EXAMPLES, TOP = 12, 5
+EXAMPLES, TOP, DRAWN = 12, 5, 12
 
 
 def log_evidence(
@@ -55,7 +55,11 @@ def log_evidence(
     if found is None:
         return
     title, pairs = found
-    run.figure(figures.confusion([pair[:4] for pair in pairs], title), "confusion/hardest_classes.png")
+    drawn = [
+        figures.ConfusedPair(*pair[:4], (thumbnail(items, pair[4]), thumbnail(items, pair[5])))
+        for pair in pairs[:DRAWN]
+    ]
+    run.figure(figures.confusion(drawn, title), "confusion/hardest_classes.png")
     run.table(confusion_table(items, pairs), "confusion/hardest_classes.json")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,10 +27,9 @@ def curves(history: History) -> Figure:
     Returns:
         The figure; panels without data are left out.
     """
-    terms = ("train/loss",)
     panels: list[tuple[str, Callable[[str], bool]]] = [
-        ("loss", lambda name: name in terms or (name.startswith("train/") and "_to_" in name)),
-        ("validation", lambda name: name.startswith("validation/") and not name.endswith("/ci95")),
+        ("loss", lambda name: name == "train/loss" or (name.startswith("train/") and "_to_" in name)),
+        ("validation", lambda name: name.startswith("validation/") and name.endswith(_SCORES)),
         ("health: gaps and spread", lambda name: name in _BOUNDED),
         ("health: effective rank", lambda name: name.startswith("health/") and "rank" in name),
         ("health: gradient norm", lambda name: "gradient_norm" in name),
@@ -46,14 +46,15 @@ def curves(history: History) -> Figure:
         for colour, name in zip(_COLOURS * 9, chosen, strict=False):
             points = [(step, metrics[name]) for step, metrics in history if name in metrics]
             marker = "o" if len(points) < 12 else None
-            label = name.split("/", 1)[-1]
+            label = name.split("/", 1)[-1].removesuffix("/accuracy")
             axes.plot(*zip(*points, strict=True), label=label, color=colour, linewidth=1.6, marker=marker, markersize=3)
         _dress(axes, title)
-        if len(chosen) > 1 or title != chosen[0]:
-            axes.legend(fontsize=7, frameon=False)
+        if len(chosen) > 1:
+            axes.legend(fontsize=7, framealpha=0.8, edgecolor="none")
     return figure
 
 
+_SCORES = ("/score", "/accuracy", "/recall_at_1")
 _BOUNDED = (
     "health/modality_gap",
     "health/spread",
@@ -67,45 +68,52 @@ def _elsewhere(name: str) -> bool:
     return name in _BOUNDED or "rank" in name or "gradient_norm" in name
 
 
-def confusion(pairs: Sequence[tuple[str, str, int, int]], title: str, most: int = 18) -> Figure:
-    """The classes that are taken for each other, as a heat map with counts.
+@dataclass(frozen=True)
+class ConfusedPair:
+    """One pair of classes for `confusion`.
+
+    Attributes:
+        true: Name of the true class.
+        taken_for: Name of the class that it was taken for.
+        count: How often.
+        meetings: How often it could have been.
+        pictures: (H, W, 3) uint8 of each class, or None where there is none.
+    """
+
+    true: str
+    taken_for: str
+    count: int
+    meetings: int
+    pictures: tuple[np.ndarray | None, np.ndarray | None]
+
+
+def confusion(pairs: Sequence[ConfusedPair], title: str) -> Figure:
+    """The pairs of classes that are confused most: what they look like, and how often it happens.
 
     Args:
-        pairs: (true class, taken for, how often, out of how many meetings), the most frequent first.
+        pairs: The most confused first.
         title: Above it.
-        most: Classes at most.
 
     Returns:
-        The figure; its colour is the share of the meetings.
+        The figure, one row a pair.
     """
-    names: list[str] = []
-    for true, taken, *_ in pairs:
-        fresh = [name for name in dict.fromkeys((true, taken)) if name not in names]
-        if len(names) + len(fresh) <= most:
-            names += fresh
-    place = {name: index for index, name in enumerate(names)}
-    shares, counts = np.zeros((2, len(names), len(names)))
-    for true, taken, count, meetings in pairs:
-        if true in place and taken in place:
-            counts[place[true], place[taken]] = count
-            shares[place[true], place[taken]] = count / max(meetings, 1)
-    side = 3.0 + 0.4 * len(names)
-    figure = Figure(figsize=(side + 1.5, side), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=max(float(shares.max(initial=0)), 0.01))
-    for row, column in np.argwhere(counts):
-        dark = shares[row, column] > 0.6 * shares.max()
-        text, colour = str(int(counts[row, column])), "white" if dark else _INK
-        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    ticks = [_short(name) for name in names]
-    axes.set_xticks(range(len(names)), ticks, rotation=60, ha="right", fontsize=7)
-    axes.set_yticks(range(len(names)), ticks, fontsize=7)
-    axes.set_xlabel("taken for", color=_INK, fontsize=8)
-    axes.set_ylabel("true class", color=_INK, fontsize=8)
-    axes.set_title(title, color=_INK, fontsize=10, loc="left")
-    figure.colorbar(image, ax=axes, shrink=0.6, label="share of their meetings").outline.set_visible(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    figure = Figure(figsize=(11, 1.0 + 0.62 * len(pairs)), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_INK)
+    grid = figure.add_gridspec(len(pairs), 3, width_ratios=(1, 1, 9), wspace=0.02, hspace=0.08)
+    widest = max((pair.count / max(pair.meetings, 1) for pair in pairs), default=1.0) or 1.0
+    for row, pair in enumerate(pairs):
+        for column, picture in enumerate(pair.pictures):
+            axes = figure.add_subplot(grid[row, column])
+            axes.axis("off")
+            if picture is not None:
+                axes.imshow(picture)
+        axes = figure.add_subplot(grid[row, 2])
+        share = pair.count / max(pair.meetings, 1)
+        axes.barh([0], [share], color=_COLOURS[0], height=0.32)
+        axes.text(0, 0.34, f"{_short(pair.true)}  →  {_short(pair.taken_for)}", fontsize=8, color=_INK, va="bottom")
+        axes.text(share + 0.01 * widest, 0, f"{pair.count} of {pair.meetings}", fontsize=7, color=_INK, va="center")
+        axes.set(xlim=(0, 1.15 * widest), ylim=(-0.3, 0.9))
+        axes.axis("off")
     return figure
 
 
@@ -119,5 +127,5 @@ def _dress(axes: Axes, title: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _short(name: str, longest: int = 28) -> str:
+def _short(name: str, longest: int = 48) -> str:
     return name.replace("$", r"\$") if len(name) <= longest else f"{name[: longest - 1]}…".replace("$", r"\$")

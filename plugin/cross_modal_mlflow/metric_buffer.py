@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 BATCH = 1000  # most metrics in one call of MLflow's API
+LAST_WAIT = 30.0  # seconds for a write that hangs when all is over
 
 
 class MetricBuffer:
@@ -67,11 +68,12 @@ class MetricBuffer:
             None, or one sentence about metrics that were lost.
         """
         self._closed.set()
-        self._thread.join()
-        self.flush()
-        if self._error is None:
+        self._thread.join(timeout=LAST_WAIT)
+        if not self._thread.is_alive():
+            self.flush()
+        if not self._waiting:
             return None
-        reason = " ".join(str(self._error).split())[:200]
+        reason = " ".join(str(self._error or "it did not answer").split())[:200]
         return f"{len(self._waiting)} metrics could not be written to the tracking store: {reason}"
 
     def _work(self) -> None:

@@ -8,31 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cross_modal.configuration import DataConfig, EvaluationConfig, Experiment
+from cross_modal.configuration import Experiment
 from cross_modal.data.items import Items
 from cross_modal.data.sources import read_items
-from cross_modal.embed_items import embed_items, image_rows, open_pictures, text_rows
+from cross_modal.embed_items import image_rows, text_rows
 from cross_modal.encoders.saved_twin import save_twin
-from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
-from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
-from cross_modal.fewshot.mixture import Mixture, fit_mixture
-from cross_modal.fewshot.scoring import Metric
+from cross_modal.fewshot.mixture import Mixture
 from cross_modal.training.loop import TrainingResult, train
 from cross_modal_mlflow import figures
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
+from cross_modal_mlflow.measurement import measure_test, protocol
+from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.progress import Listeners, Progress
 from cross_modal_mlflow.report import Report
+from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import FOLDER, Store, open_store
 from cross_modal_mlflow.tracking import TrackedRun, tracked_run
 
@@ -40,22 +39,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MODEL = "model"  # artifact path of the twin
-
-
-@dataclass
-class Clock:
-    """Seconds of each phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Times a block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
 
 @dataclass(frozen=True)
@@ -96,8 +79,9 @@ def train_and_evaluate(command: str, experiment: Experiment, console: Console) -
         log_start(run, experiment, items)
         folder = (FOLDER / "checkpoints" / run.run_id).absolute()
         with _keeps_checkpoint(folder, run):
+            heard = RunListener(run, experiment.training)
             with Progress(experiment.training.steps, console) as bar:
-                result = train(experiment, items, folder=folder, listener=Listeners(bar, run))
+                result = train(experiment, items, folder=folder, listener=Listeners(bar, heard))
             clock.seconds |= result.seconds
             with clock.phase("evaluation"), working(console, "measuring on unseen classes"):
                 metrics, notes, mixture, embedded = measure_test(result.twin, items, experiment)
@@ -105,106 +89,34 @@ def train_and_evaluate(command: str, experiment: Experiment, console: Console) -
         with clock.phase("logging"), working(console, "logging the run"):
             model = save_twin(result.twin, folder / MODEL, card(experiment, items, result, mixture, metrics))
             with _or_says_where(model, store):
+                run.folder(model, MODEL)  # first: it is what took the time
                 log_result(run, result, report, notes)
-                run.folder(model, MODEL)
+                run.figure(figures.curves(heard.history), "curves.png")
                 if embedded is not None:
                     test = items.split("test")
                     rows = (image_rows(test, result.twin), text_rows(test, result.twin))
                     log_evidence(
-                        run, test, embedded, rows, experiment.evaluation, mixture=mixture, metric=metric_of(result.twin)
+                        run, test, embedded, rows, experiment.evaluation, mixture=mixture, metric=result.twin.metric
                     )
         run.metrics({f"seconds/{name}": value for name, value in clock.seconds.items()})
     shutil.rmtree(folder, ignore_errors=True)  # the model is in the store now
+    with suppress(OSError):  # other runs' checkpoints
+        folder.parent.rmdir()
     return Outcome(report, [*result.messages, *notes], store)
-
-
-def measure_test(
-    twin: TwinEncoder, items: Items, experiment: Experiment
-) -> tuple[dict[str, float], list[str], Mixture | None, EvaluationItems | None]:
-    """Learns the mixture on validation classes and measures the test split.
-
-    Returns:
-        Metrics, notes, the mixture, and the test split's embeddings; without a test split a note only.
-    """
-    mixture, notes = learn_mixture(twin, items.split("validation"), experiment.items, experiment.evaluation)
-    test = items.split("test")
-    if not len(test):
-        return {}, [*notes, f"{items.source} has no test split: nothing was measured on unseen classes"], mixture, None
-    embedded = embed(twin, test, experiment.items)
-    result = evaluate_embeddings(embedded, experiment.evaluation, mixture=mixture, metric=metric_of(twin))
-    return result.metrics, [*notes, *result.notes], mixture, embedded
-
-
-def learn_mixture(
-    twin: TwinEncoder, validation: Items, data: DataConfig, config: EvaluationConfig
-) -> tuple[Mixture | None, list[str]]:
-    """How picture and name are weighed, learned on the validation split; None with a note where it cannot be."""
-    if twin.image is None or twin.text is None or not len(validation) or validation.labels is None:
-        return None, []
-    embedded, metric = embed(twin, validation, data), metric_of(twin)
-    texts = embedded.text_by_class(metric)
-    if embedded.images is None or texts is None:
-        return None, []
-    try:
-        mixture = fit_mixture(
-            embedded.images,
-            embedded.genuine_classes,
-            texts,
-            shots=sorted(set(config.shots)),
-            ways=max(config.ways),
-            queries=config.queries,
-            seed=config.seed,
-            metric=metric,
-            groups=embedded.groups,
-            sets=embedded.sets,
-        )
-    except CrossModalError as error:
-        return None, [f"no mixture of picture and name was learned: {error}"]
-    return mixture, []
-
-
-def embed(twin: TwinEncoder, items: Items, data: DataConfig) -> EvaluationItems:
-    """Embeds a split."""
-    pictures = open_pictures(items, twin, data) if twin.image is not None and items.has_images else None
-    return embed_items(twin, items, pictures)
-
-
-def metric_of(twin: TwinEncoder) -> Metric:
-    """Cosine for embeddings of length one, else Euclidean distance."""
-    return "cosine" if twin.normalise else "euclidean"
-
-
-def protocol(items: Items, split: str, config: EvaluationConfig) -> dict[str, Any]:
-    """What was measured, on what, how: everything that somebody needs to measure it again."""
-    measured = items if split == "all" else items.split(split)
-    return {
-        "data": items.source,
-        "digest": items.digest,
-        "split": split,
-        "split_digest": measured.digest,
-        **{name: value for name, value in profile(measured).items() if name != "skipped"},
-        "seeds": [config.seed],
-        "episodes": config.episodes,
-        "ways": config.ways,
-        "shots": config.shots,
-        "queries": config.queries,
-        "within_prefix": config.within_prefix,
-        "method": "prototypes; names; both by a mixture learned on validation classes",
-        "interval": "95 %, Student t",
-    }
 
 
 def card(
     experiment: Experiment, items: Items, result: TrainingResult, mixture: Mixture | None, metrics: dict[str, float]
 ) -> dict[str, Any]:
     """What travels with the model: how it came about, and what it takes to use it."""
+    learned = items.split("train")
     return {
-        "data": experiment.data,
+        "data": str(Path(experiment.data).absolute()) if Path(experiment.data).exists() else experiment.data,
         "digest": items.digest,
         "experiment": dataclasses.asdict(experiment),
-        "trained_on": {"digest": items.split("train").digest, "classes": items.split("train").classes},
+        "trained_on": {"digest": learned.digest, "classes": learned.classes if learned.labels is not None else []},
         "mixture": None if mixture is None else mixture.to_dict(),
-        "metric": metric_of(result.twin),
+        "metric": result.twin.metric,
         "best_step": result.best_step,
         "validation_score": result.best_score,
         "metrics": metrics,
@@ -247,30 +159,12 @@ def log_result(run: TrackedRun, result: TrainingResult, report: Report, notes: l
     run.document(report.metrics, "metrics.json")
     if result.messages or notes:
         run.text("\n".join([*result.messages, *notes]) + "\n", "notes.txt")
-    if run.history:
-        run.figure(figures.curves(run.history), "curves.png")
 
 
 def config_yaml(experiment: Experiment) -> str:
     """All settings as the file that ``--config`` reads."""
     head = "# cross-modal train --config config.yaml\n"
     return head + yaml.safe_dump(dataclasses.asdict(experiment), sort_keys=False, allow_unicode=True)
-
-
-def classes_trained_on(card: dict[str, Any], items: Items) -> list[str]:
-    """The classes of the items that a model was trained on, by its card and by name."""
-    trained = set(card.get("trained_on", {}).get("classes", ()))
-    return [name for name in items.classes if name in trained] if items.labels is not None else []
-
-
-@contextmanager
-def working(console: Console, what: str) -> Iterator[None]:
-    """Says what is being done, on a terminal only."""
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield
 
 
 @contextmanager
@@ -280,7 +174,7 @@ def _keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         kept = sorted(path.name for path in folder.glob("*.pt"))
-        where = f"; {' and '.join(kept)} are in {folder}" if kept else ""
+        where = f"; {' and '.join(kept)} {'is' if len(kept) == 1 else 'are'} in {folder}" if kept else ""
         interrupt.args = (f"run {run.run_id} ended KILLED{where}",)
         raise
 

@@ -79,11 +79,10 @@ def write_json(report: Report, path: Path) -> None:
         Path(aside).unlink(missing_ok=True)
 
 
-def metric_table(title: str, metrics: Mapping[str, float], goals: Mapping[str, Goal] | None = None) -> Table:
+def metric_table(metrics: Mapping[str, float], goals: Mapping[str, Goal] | None = None) -> Table:
     """A table of metrics with their intervals and, where there are any, their goals.
 
     Args:
-        title: Above the table.
         metrics: Name → number; "…/ci95" stands beside its metric.
         goals: Name → goal.
 
@@ -92,7 +91,7 @@ def metric_table(title: str, metrics: Mapping[str, float], goals: Mapping[str, G
     """
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("± 95 %", justify="right")

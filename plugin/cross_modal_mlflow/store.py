@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cross_modal.errors import CrossModalError
 
@@ -25,6 +27,7 @@ FOLDER = Path("mlruns")
 DATABASE = "mlflow.db"
 EXPERIMENT = "cross-modal"
 _SQLITE = "sqlite:///"
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # seconds, and retries
 
 
@@ -73,11 +76,16 @@ def open_store() -> Store:
     from mlflow.exceptions import MlflowException
 
     try:
-        with _one_at_a_time(uri), _impatient():
+        with _one_at_a_time(uri), impatient():
+            _knock(uri)
             client = MlflowClient(tracking_uri=uri)
             return Store(uri, _experiment(client, uri), client)
     except CrossModalError:
         raise
+    except ModuleNotFoundError as error:  # a database's driver
+        raise CrossModalError(
+            f"tracking store {uri}: expected its driver {error.name}, found it not installed"
+        ) from error
     except (MlflowException, OSError) as error:
         raise CrossModalError(_unreachable(uri, error)) from error
     except Exception as error:  # SQLAlchemy's and the drivers' own
@@ -137,9 +145,17 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         raise CrossModalError(f"{uri}: expected to open it within 120 s, found it locked by another process") from None
 
 
+def _knock(uri: str) -> None:
+    """Fails at once where a database's host does not answer: MLflow would try again for two minutes."""
+    address = urlsplit(uri)
+    port = address.port or _PORTS.get(address.scheme.partition("+")[0])
+    if address.hostname and address.scheme.partition("+")[0] in _PORTS and port:
+        socket.create_connection((address.hostname, port), timeout=5).close()
+
+
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """Short timeouts and few retries for the first question; what the user set stays."""
+def impatient() -> Iterator[None]:
+    """Short timeouts and few retries, for a first question and for last words; what the user set stays."""
     ours = [name for name in _PATIENCE if name not in os.environ]
     os.environ.update({name: _PATIENCE[name] for name in ours})
     try:
@@ -153,6 +169,7 @@ def _quiet() -> None:
     """Keeps what MLflow says of its migrations and links off the terminal; a level that the user set stays."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     level = os.environ["MLFLOW_LOGGING_LEVEL"].upper()
     logging.getLogger("mlflow").setLevel(level)  # MLflow may have been imported already

@@ -65,11 +65,12 @@ def print_report(
         write_json(report, json)
     about = report.protocol
     title = (
-        f"{report.command}: {about['data']}, split {about['split']}, {about['classes']:,} unseen classes, "
+        f"{report.command}: {about['data']}, split {about['split']}, {about['classes']:,} classes, "
         f"{about['episodes']:,} episodes a setting"
     )
     if report.metrics:
-        console.print(metric_table(title, report.metrics, goals))
+        print_lines(console, [title])
+        console.print(metric_table(report.metrics, goals))
     phases = "  ".join(f"{name} {value:.1f} s" for name, value in report.seconds.items() if value >= 0.05)
     lines = [f"note: {note}" for note in notes]
     lines += [

@@ -13,14 +13,15 @@ import dataclasses
 import json
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cross_modal_mlflow.metric_buffer import MetricBuffer
-from cross_modal_mlflow.store import Store
+from cross_modal_mlflow.store import Store, impatient
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +37,10 @@ class TrackedRun:
     Attributes:
         store: The tracking store.
         run_id: The run's id.
-        history: (step, metrics) of every logged step and validation, for the curves.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store, self.run_id = store, run_id
-        self.history: list[tuple[int, dict[str, float]]] = []
         self._client = store.client
         self._buffer = MetricBuffer(store.client, run_id)
 
@@ -107,22 +106,6 @@ class TrackedRun:
         }
         self.document({**machine, "packages": packages}, "environment/environment.json")
 
-    # The training loop's Listener.
-
-    def on_step(self, step: int, metrics: dict[str, float]) -> None:
-        """Keeps the logged steps' metrics; the loop gives the loss alone in between."""
-        if "train/learning_rate" in metrics:
-            self.history.append((step, metrics))
-            self.metrics(metrics, step)
-
-    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
-        """Keeps a validation's metrics."""
-        self.history.append((step, metrics))
-        self.metrics(metrics, step)
-
-    def on_message(self, text: str) -> None:
-        """Nothing: messages are kept with the result."""
-
     def close(self) -> str | None:
         """Writes the metrics that wait; returns a sentence about those that were lost."""
         return self._buffer.close()
@@ -159,13 +142,12 @@ def tracked_run(command: str, store: Store, *, name: str | None = None) -> Itera
                 run.tags({"cross_modal.error": f"{type(error).__name__}: {error}"})
             raise
         finally:
-            lost = run.close()
-            if lost is not None:
-                import sys
-
-                print(f"cross-modal: {lost}", file=sys.stderr)
-            with suppress(Exception):
-                mlflow.end_run(status)
+            with nullcontext() if status == "FINISHED" else impatient():  # Ctrl-C must not wait for a dead server
+                lost = run.close()
+                if lost is not None:
+                    print(f"note: {lost}", file=sys.stderr)
+                with suppress(Exception):
+                    mlflow.end_run(status)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What computing text on its real length is worth: short captions against open_clip's own `encode_text`, side by side.
 
 Both run the same random ViT-B-32 on the same captions, in turns, so that a busy machine slows both; the ratio is of the
-medians, and the largest difference between the embeddings is printed with it. Goal: at least 4 times faster for captions
-of at most 16 tokens.
+medians, and the largest difference between the embeddings is printed with it. Goal: at least 4 times faster for
+captions of at most 16 tokens. Threads that wait for each other on a core that others use distort the ratio, so the load
+is printed too: read the figure from an idle machine.
 
     python tests/benchmarks/text_length.py
 """
@@ -10,6 +11,7 @@ of at most 16 tokens.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -35,7 +37,10 @@ def main() -> None:
     parser.add_argument("--model", default="ViT-B-32")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    load = os.getloadavg()[0]
 
     torch.manual_seed(0)
     _, trunk = load_open_clip(options.model)
@@ -51,7 +56,8 @@ def main() -> None:
             times[0].append(seconds(trunk, short))
             times[1].append(seconds(model.encode_text, full))
     fast, slow = (statistics.median(series) for series in times)
-    print(f"{options.model}, {len(texts)} captions of up to {short.shape[1]} tokens, {torch.get_num_threads()} threads")
+    print(f"{options.model}, {len(texts)} captions of up to {short.shape[1]} tokens")
+    print(f"{options.threads} threads of {os.cpu_count()} cores, load {load:.1f} when it started")
     print(f"open_clip encode_text  {slow * 1000:8.1f} ms  ({full.shape[1]} tokens)")
     print(f"cross-modal trunk      {fast * 1000:8.1f} ms  ({short.shape[1]} tokens)")
     print(f"largest difference     {(ours - theirs).abs().max():.1e}")

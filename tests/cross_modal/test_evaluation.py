@@ -130,7 +130,7 @@ def test_class_texts_are_means_of_directions():
 
 def test_nothing_to_measure_fails_with_the_reason():
     items = EvaluationItems(IMAGES[:3], np.arange(3))
-    with pytest.raises(CrossModalError, match="nothing could be measured: .*5way_0shot"):
+    with pytest.raises(CrossModalError, match=r"nothing could be measured: .*5way_0shot"):
         evaluate_embeddings(items, CONFIG)
 
 

@@ -1,4 +1,4 @@
-"""A toy data set that a small twin learns in seconds: shapes of eight kinds at random places, named by kind and size."""
+"""A toy data set that a small twin learns in seconds: shapes of eight kinds, named by kind and size."""
 
 import numpy as np
 

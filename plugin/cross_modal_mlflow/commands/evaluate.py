@@ -45,7 +45,7 @@ def run(call: Call) -> None:
     if not options.model:
         raise CrossModalError("evaluate: expected a MODEL (runs:/ID/model, models:/NAME@ALIAS or a folder), found none")
     from cross_modal.encoders.saved_twin import read_card
-    from cross_modal_mlflow.measurement import measure_model
+    from cross_modal_mlflow.evaluate_model import measure_model
     from cross_modal_mlflow.models import model_folder
     from cross_modal_mlflow.store import open_store
     from cross_modal_mlflow.summary import print_report, stderr, stdout
@@ -79,7 +79,7 @@ def _with_card(call: Call, card: dict) -> EvaluateOptions:
     import yaml
 
     trained = card.get("experiment", {})
-    below = {name: trained[name] for name in ("data", "items") if name in trained}
+    below = {"data": card.get("data")} | ({"items": trained["items"]} if "items" in trained else {})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "card.yaml"
         path.write_text(yaml.safe_dump(below), encoding="utf-8")

@@ -22,7 +22,8 @@ from cross_modal.errors import CrossModalError
         ("test_vit3", (101, 96), 1),  # NLC, pooled by attention
         ("deit_tiny_distilled_patch16_224", (198, 192), 2),
         ("crossvit_tiny_240", (598, 288), 0),  # two branches
-        ("selecsls42", (16, 1024), 0),  # another width than num_features, and a head that makes the features
+        ("selecsls42", (16, 1280), 0),  # what it calls head makes its features
+        ("coat_tiny", (1032, 456), 0),  # features wider than num_features
     ],
 )
 def test_layouts(name, shape, prefix):

@@ -174,6 +174,6 @@ def test_missing_trunks_and_wrong_shapes_are_named() -> None:
 @pytest.mark.parametrize(("place", "name"), [("image", "conv5"), ("text", "lstm"), ("image", "timm:")])
 def test_unknown_trunks_are_named(place: str, name: str) -> None:
     config = small()
-    setattr(getattr(config, place), "name", name)
+    getattr(config, place).name = name
     with pytest.raises(CrossModalError, match=f"twin.{place}.name: expected one of .* found '{name}'"):
         build_twin(config, TEXTS)

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from cross_modal.errors import CrossModalError
+from cross_modal.fewshot.episode_scores import EpisodeScores
 from cross_modal.fewshot.episodes import sample_episodes
 from cross_modal.fewshot.mixture import Mixture, MixtureWeights, fit_mixture
 from cross_modal.fewshot.scoring import score_episodes
@@ -128,3 +130,31 @@ def test_bad_validation_is_named():
         fit_mixture(images, ids, texts[:5])
     with pytest.raises(CrossModalError, match="not finite"):
         fit_mixture(np.full_like(images, np.inf), ids, texts)
+
+
+def test_a_doubted_name_cannot_overrule_a_sure_picture() -> None:
+    image, text = torch.tensor([[1.0, 0.9, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+    trusting = MixtureWeights(20.0, 30.0, False, False, {})
+    doubting = MixtureWeights(20.0, 30.0, False, False, {}, doubt=0.9)
+    assert trusting.add(image, text).argmax() == 1
+    assert doubting.add(image, text).argmax() == 0
+    bound = np.log(1 + 3 * 0.1 / 0.9)
+    difference = doubting.add(image, text) - 20 * image
+    assert float(difference.max() - difference.min()) == pytest.approx(bound, abs=1e-4)
+    close = torch.tensor([[1.0, 0.999, 0.0]])
+    assert doubting.add(close, text).argmax() == 1  # where pictures cannot tell, the name decides
+
+
+def test_doubt_is_learned_where_names_are_often_wrong() -> None:
+    random = np.random.default_rng(0)
+    truth = torch.arange(5).repeat_interleave(4)
+    own = torch.nn.functional.one_hot(truth, 5).float()
+    image = own * 0.3 + torch.from_numpy(random.normal(0, 0.1, (200, 20, 5))).float()
+    named = torch.from_numpy(random.integers(0, 5, (200, 20)))
+    wrong = torch.from_numpy(random.random((200, 20)) < 0.4)
+    text = torch.nn.functional.one_hot(torch.where(wrong, named, truth), 5).float()
+    scores = EpisodeScores(image, text, truth, torch.ones(200, 20, dtype=torch.bool))
+    plain = scores.likeliest_scales()
+    a, b, doubt = scores.likeliest_doubt(plain)
+    assert 0.2 < doubt < 0.6
+    assert scores.accuracy(a, b, doubt) >= max(scores.accuracy(*plain), scores.accuracy(1, 0)) - 0.002

@@ -17,7 +17,7 @@ def inputs(**augmentation: object) -> TrainingInputs:
 
 
 def same(a: tuple[torch.Tensor | None, ...], b: tuple[torch.Tensor | None, ...]) -> bool:
-    return all(x is None and y is None or torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    return all((x is None and y is None) or torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_step_is_a_function_of_its_number() -> None:

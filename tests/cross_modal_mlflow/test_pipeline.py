@@ -1,0 +1,150 @@
+"""A tiny demo, trained once and looked at from all sides; then evaluated."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cross_modal_mlflow.command_line import main
+from cross_modal_mlflow.store import open_store
+
+
+@pytest.fixture
+def report(trained: Path) -> dict[str, Any]:
+    return json.loads((trained / "report.json").read_text())
+
+
+def logged(report: dict[str, Any]) -> tuple[Any, Path]:
+    run = open_store().client.get_run(report["run_id"])
+    return run, Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def test_report_has_the_design_keys(report: dict[str, Any]) -> None:
+    assert set(report) == {"command", "version", "protocol", "metrics", "seconds", "run_id"}
+    assert report["command"] == "demo"
+    assert {"data", "digest", "split", "seeds", "episodes", "method"} <= set(report["protocol"])
+
+
+def test_run_is_complete(trained: Path, report: dict[str, Any]) -> None:
+    run, artifacts = logged(report)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.steps"] == "3"
+    assert int(run.data.params["data.test.classes"]) == report["protocol"]["classes"]
+    for name, value in report["metrics"].items():
+        assert run.data.metrics[name] == pytest.approx(value)
+    assert {"episodes/20way_1shot/accuracy", "episodes/20way_0shot/accuracy"} <= set(report["metrics"])
+    assert "episodes/20way_1shot_text/accuracy" in report["metrics"]
+    assert run.data.metrics["validation/score"] >= 0
+    contexts = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+    assert set(contexts) == {"train", "validation", "test"}
+    assert contexts["test"].digest == report["protocol"]["split_digest"]
+    expected = [
+        "config.yaml",
+        "protocol.json",
+        "metrics.json",
+        "curves.png",
+        "environment/packages.txt",
+        "matches/matches.html",
+        "matches/text_to_picture.json",
+        "confusion/hardest_classes.png",
+        "confusion/hardest_classes.json",
+        "model/model.safetensors",
+        "model/twin.json",
+    ]
+    assert [name for name in expected if not (artifacts / name).is_file()] == []
+    assert {path.suffix for path in (artifacts / "model").iterdir()} == {".safetensors", ".json"}
+    assert not (trained / "mlruns" / "checkpoints").exists()
+
+
+def test_curves_have_steps(trained: Path, report: dict[str, Any]) -> None:
+    client = open_store().client
+    losses = client.get_metric_history(report["run_id"], "train/loss")
+    assert [metric.step for metric in losses] == [1, 3]
+    scores = client.get_metric_history(report["run_id"], "validation/score")
+    assert [metric.step for metric in scores] == [2, 3]
+
+
+def test_config_artifact_runs_again(trained: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    _, artifacts = logged(report)
+    assert main(["train", "--config", str(artifacts / "config.yaml"), "--print_config"]) == 0
+    again = yaml.safe_load(capsys.readouterr().out)
+    assert again == yaml.safe_load((artifacts / "config.yaml").read_text())
+
+
+def test_evaluate_measures_the_logged_model_as_training_did(
+    trained: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = f"runs:/{report['run_id']}/model"
+    assert main(["evaluate", model, "--ways", "5", "20", "--episodes", "20", "--json", "evaluated.json"]) == 0
+    shown = capsys.readouterr().out
+    assert "export MLFLOW_TRACKING_URI=sqlite:///" in shown
+    assert "episodes/20way_1shot" in shown
+    again = json.loads((trained / "evaluated.json").read_text())
+    assert again["command"] == "evaluate"
+    assert again["protocol"]["digest"] == report["protocol"]["digest"]
+    assert again["metrics"] == pytest.approx(report["metrics"], abs=1e-6)
+    run, artifacts = logged(again)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["cross_modal.model"] == model
+    assert (artifacts / "protocol.json").is_file()
+
+
+def test_evaluate_warns_of_classes_that_were_trained_on(
+    trained: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, artifacts = logged(report)
+    words = ["evaluate", str(artifacts / "model"), "--split", "train", "--ways", "5", "--shots", "1", "--episodes", "5"]
+    assert main(words) == 0
+    assert "have the name of a class that the model was trained on" in capsys.readouterr().out
+
+
+def test_evaluate_scores_lakes_runs(trained: Path, report: dict[str, Any], tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rows = ["run,test_image,support_image"]
+    for run in ("run01", "run02"):
+        for number in range(3):
+            picture = np.zeros((32, 32), np.uint8)
+            picture[4 + 8 * number : 10 + 8 * number] = 255
+            for kind in ("test", "support"):
+                Image.fromarray(picture).save(tmp_path / f"{run}_{kind}{number}.png")
+            rows.append(f"{run},{run}_test{number}.png,{run}_support{number}.png")
+    (tmp_path / "runs.csv").write_text("\n".join(rows) + "\n")
+    _, artifacts = logged(report)
+    words = ["evaluate", str(artifacts / "model"), "--ways", "5", "--shots", "1", "--episodes", "5"]
+    assert main([*words, "--lake-runs", str(tmp_path / "runs.csv"), "--json", "lake.json"]) == 0
+    found = json.loads((trained / "lake.json").read_text())["metrics"]
+    assert found["lake/accuracy"] == 1.0  # each test image equals its support
+    (tmp_path / "run01_test0.png").unlink()
+    assert main([*words, "--lake-runs", str(tmp_path / "runs.csv")]) == 2
+
+
+def test_interrupted_training_ends_killed_and_says_where_its_checkpoint_is(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cross_modal_mlflow.progress import Progress
+
+    def interrupt(self: Progress, step: int, metrics: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "on_step", interrupt)
+    assert main(["demo", "--config", "tiny.yaml"]) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ended KILLED; last.pt is in" in line
+    store = open_store()
+    (latest,) = store.client.search_runs([store.experiment_id], max_results=1)
+    assert latest.info.status == "KILLED"
+    assert latest.info.run_id in line
+
+
+def test_failed_training_ends_failed(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--config", "tiny.yaml", "--objective.loss", "NoSuchLoss"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "NoSuchLoss" in line
+    store = open_store()
+    (latest,) = store.client.search_runs([store.experiment_id], max_results=1)
+    assert latest.info.status == "FAILED"
+    assert "NoSuchLoss" in latest.data.tags["cross_modal.error"]
