@@ -251,7 +251,7 @@ class TrainingConfig:
         log_every: Steps between logged points of the curves.
     """
 
-    steps: int = 720
+    steps: int = 750
     seed: int = 0
     learning_rate: float = 2e-3
     trunk_learning_rate: float = 1e-5
@@ -261,7 +261,7 @@ class TrainingConfig:
     accumulate: int = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    validate_every: int = 180
+    validate_every: int = 250
     patience: int = 0
     monitor: str = "auto"
     log_every: int = 10

@@ -12,10 +12,10 @@ doubted: with probability d it says nothing, and its share of the score is bound
     score(q, c) = a · s(q, prototype_c) + log[(1 − d) · softmax_c(b · s(q, text_c)) + d / N]
 
 which is the sum above at d = 0. a, b and d make the true classes of *validation* episodes likeliest (cross-entropy,
-L-BFGS), separately for each number of shots, since five pictures deserve more trust than one. Modalities may be centred
-by their validation means first, which closes the gap, everywhere or only where pictures meet texts; whether that helps
-is decided on the same episodes. Picture alone and text alone are among the candidates, so that on validation the mixture
-is never worse than the better of them.
+L-BFGS), separately for each number of shots, since five pictures deserve more trust than one. Modalities may be
+centred by their validation means first, which closes the gap, everywhere or only where pictures meet texts; whether
+that helps is decided on the same episodes. Picture alone and text alone are among the candidates, so that on
+validation the mixture is never worse than the better of them.
 
 Source: a product of experts (Hinton 2002); the gap: Liang et al. 2022, "Mind the gap".
 """
