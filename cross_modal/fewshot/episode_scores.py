@@ -47,6 +47,11 @@ class EpisodeScores:
         text = torch.cat([chunk.text for chunk in chunks if chunk.text is not None])
         return cls(image, text, chunks[0].truth, torch.cat([chunk.valid for chunk in chunks]))
 
+    def first(self, episodes: int) -> EpisodeScores:
+        """The scores of the first so many episodes."""
+        image = None if self.image is None else self.image[:episodes]
+        return EpisodeScores(image, self.text[:episodes], self.truth, self.valid[:episodes])
+
     def accuracy(self, image_scale: float, text_scale: float, doubt: float = 0.0) -> float:
         """Mean accuracy of the episodes with the two scores scaled and added.
 

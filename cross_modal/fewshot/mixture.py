@@ -35,6 +35,8 @@ from cross_modal.fewshot.episode_scores import EpisodeScores, doubted
 from cross_modal.fewshot.episodes import Episodes, TooFewClasses, sample_episodes
 from cross_modal.fewshot.scoring import Metric, check_embeddings, place
 
+LEARNED_FROM = 300  # episodes that settle the scales; choosing between close candidates takes all of them
+
 
 @dataclass(frozen=True)
 class MixtureWeights:
@@ -157,7 +159,7 @@ def fit_mixture(
     shots: Sequence[int] = (1, 5),
     ways: int = 20,
     queries: int = 5,
-    episodes: int = 300,
+    episodes: int = 2000,
     seed: int = 0,
     metric: Metric = "cosine",
     groups: np.ndarray | None = None,
@@ -262,10 +264,11 @@ def _fit(
     for centre_image, centre_text in ((False, False), (False, True), (True, True)):
         if episodes.shots or centre_image == centre_text:
             scores = replace(centred if centre_image else plain, text=centred.text if centre_text else plain.text)
-            scales = scores.likeliest_scales()
+            learned = scores.first(LEARNED_FROM)
+            scales = learned.likeliest_scales()
             try_out(scores, scales, centre_image, centre_text)
             if episodes.shots:
-                *doubted_scales, doubt = scores.likeliest_doubt(scales)
+                *doubted_scales, doubt = learned.likeliest_doubt(scales)
                 try_out(scores, (doubted_scales[0], doubted_scales[1]), centre_image, centre_text, doubt)
     alone = {"text": try_out(plain, (0.0, 1.0), False, False)}
     if episodes.shots:
