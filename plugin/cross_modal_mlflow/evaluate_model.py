@@ -6,12 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from cross_modal.configuration import EvaluationConfig
 from cross_modal.data.items import Items
 from cross_modal.data.sources import read_items
-from cross_modal.embed_items import image_rows, text_rows
+from cross_modal.embed_items import image_rows, open_pictures, text_rows
+from cross_modal.encoders.embedding import embed_images
 from cross_modal.encoders.saved_twin import load_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
@@ -96,10 +98,9 @@ def measure_lake_runs(twin: TwinEncoder, options: EvaluateOptions, source: str, 
         if found is None:
             raise CrossModalError(f"{table}: expected the image {name} in {' or '.join(map(str, folders))}, found none")
         paths.append(str(found))
-    embedded = embed(twin, Items.of(images=paths, source=str(table)), options.items)
-    if embedded.images is None:
-        raise CrossModalError(f"{table}: expected a twin with an image trunk, found none")
-    result = score_lake_runs(embedded.images, runs.images, runs, metric=twin.metric)
+    pictures = open_pictures(Items.of(images=paths, source=str(table)), twin, options.items)
+    embeddings = embed_images(twin, pictures, np.arange(len(paths)))
+    result = score_lake_runs(embeddings, runs.images, runs, metric=twin.metric)
     run.table({"run": list(result.of_run), "accuracy": list(result.of_run.values())}, "lake_runs.json")
     return {"lake/accuracy": result.accuracy, "lake/accuracy/ci95": result.interval}
 
