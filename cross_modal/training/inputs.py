@@ -72,6 +72,11 @@ class TrainingInputs:
             )
         self.texts = items.texts
         self.rows = len(items)
+        if len(items.classes) < 2:
+            raise CrossModalError(
+                f"{items.source}: expected at least 2 classes to train on, found {len(items.classes)}: "
+                "without another class nothing is pushed apart"
+            )
         turned = self.augmentation.quarter_turns and self.image_trunk is not None
         self.batches = _batches(items, experiment, self.image_trunk, self.text_trunk, _TURNS if turned else 1)
         turns = _TURNS if turned else 1

@@ -179,6 +179,9 @@ def test_no_training_items_and_unknown_monitors_are_named(tmp_path: Path) -> Non
     items = shapes()
     with pytest.raises(CrossModalError, match="shapes: expected items in the split train, found none"):
         train(experiment(), items.split("test"), folder=tmp_path)
+    lonely = items.take(np.flatnonzero(items.labels == items.split("train").labels[0]))
+    with pytest.raises(CrossModalError, match="shapes: expected at least 2 classes to train on, found 1"):
+        train(experiment(), lonely, folder=tmp_path)
     with pytest.raises(CrossModalError, match=r"training\.monitor: expected one of .* found 'validation/luck'"):
         train(experiment(monitor="validation/luck"), items, folder=tmp_path)
     with pytest.raises(CrossModalError, match="at least 1, found 0"):
