@@ -27,6 +27,7 @@ class DataConfig:
         max_pixels: Largest picture that is decoded (width × height): a guard against decompression bombs.
         workers: Threads that decode pictures; 0 decodes in the calling thread.
         memory_gigabytes: Data sets whose decoded pictures fit in this are decoded once and kept.
+        feature_store: Keep what frozen trunks and saved twins give, by content, for later epochs and runs.
     """
 
     split_by: SplitBy = "label"
@@ -38,6 +39,7 @@ class DataConfig:
     max_pixels: int = 64_000_000
     workers: int = 2
     memory_gigabytes: float = 2.0
+    feature_store: bool = True
 
 
 @dataclass
@@ -67,6 +69,8 @@ class AugmentationConfig:
         flip: Probability of a mirror image, left to right.
         quarter_turns: Make the pictures turned by 90, 180 and 270 degrees classes of their own (characters only).
         token_dropout: Probability that a token of a text is replaced by the unknown token.
+        views: On frozen trunks the steps draw from this many fixed augmentations of each picture, which the feature
+            store keeps (and no token is dropped).
     """
 
     rotation: float = 3.5
@@ -76,6 +80,7 @@ class AugmentationConfig:
     flip: float = 0.0
     quarter_turns: bool = False
     token_dropout: float = 0.1
+    views: int = 4
 
 
 @dataclass
@@ -286,6 +291,33 @@ class EvaluationConfig:
     episodes: int = 1000
     seed: int = 0
     within_prefix: bool = False
+
+
+@dataclass
+class KShotConfig:
+    """K-shot classification of known classes from frozen embeddings: many splits, many methods.
+
+    Attributes:
+        shots: K, support items of each class; names alone (0 shots) are measured anyway where there are texts.
+        seeds: Seeds of the splits; the interval is over them.
+        methods: Names of the classifiers, or "all".
+        max_validation: Validation items of each class are min(K, this); 0 keeps every method's defaults.
+        allow_fewer: A class with fewer than K items gives what it has, instead of being an error.
+        texts: Use class texts where there are any.
+        views: Augmented views of each support item, for the methods that take them; 1 is the plain item.
+        base_to_new: Learn the first half of the classes, measure both halves, each among its own classes.
+        false_accept_rate: Share of strangers that "unknown" may miss.
+    """
+
+    shots: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+    methods: list[str] = field(default_factory=lambda: ["all"])
+    max_validation: int = 4
+    allow_fewer: bool = False
+    texts: bool = True
+    views: int = 1
+    base_to_new: bool = False
+    false_accept_rate: float = 0.05
 
 
 @dataclass

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cross_modal.configuration import DataConfig
-from cross_modal.data.items import Items
+from cross_modal.data.items import Items, content_hashes
 from cross_modal.data.pictures import Pictures
 from cross_modal.encoders.embedding import Progress, embed_images, embed_texts
+from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal.encoders.stored_embedding import stored_image_embeddings, stored_text_embeddings
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.evaluation import EvaluationItems
@@ -58,7 +60,12 @@ def text_rows(items: Items, twin: TwinEncoder) -> np.ndarray:
 
 
 def embed_items(
-    twin: TwinEncoder, items: Items, pictures: Pictures | None = None, *, progress: Progress | None = None
+    twin: TwinEncoder,
+    items: Items,
+    pictures: Pictures | None = None,
+    *,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
 ) -> EvaluationItems:
     """Embeds all pictures and all distinct texts of a table of items.
 
@@ -66,6 +73,7 @@ def embed_items(
         twin: The twin; its mode is restored.
         items: One split, usually.
         pictures: `open_pictures` of the same items; None for a twin without an image trunk.
+        store: Where embeddings, or the tokens of frozen trunks, are kept between runs; None computes everything.
         progress: Called with the number of items just done.
 
     Returns:
@@ -82,14 +90,37 @@ def embed_items(
         return None if cells is None else cells[images]
 
     return EvaluationItems(
-        images=embed_images(twin, pictures, images, progress=progress)
-        if pictures is not None and len(images)
-        else None,
+        images=_image_embeddings(twin, items, pictures, images, store, progress),
         image_classes=items.class_ids[images],
-        texts=embed_texts(twin, [str(items.texts[row]) for row in texts], progress=progress) if len(texts) else None,
+        texts=_text_embeddings(twin, [str(items.texts[row]) for row in texts], store, progress),
         text_classes=items.class_ids[texts],
         groups=of_images(items.groups),
         sets=of_images(items.sets),
         prefixes=of_images(items.prefixes),
         genuine=of_images(items.genuine),
     )
+
+
+def _image_embeddings(
+    twin: TwinEncoder,
+    items: Items,
+    pictures: Pictures | None,
+    rows: np.ndarray,
+    store: FeatureStore | None,
+    progress: Progress | None,
+) -> np.ndarray | None:
+    if pictures is None or not len(rows):
+        return None
+    if store is None:
+        return embed_images(twin, pictures, rows, progress=progress)
+    return stored_image_embeddings(twin, pictures, rows, content_hashes(items.images[rows]), store, progress=progress)
+
+
+def _text_embeddings(
+    twin: TwinEncoder, texts: list[str], store: FeatureStore | None, progress: Progress | None
+) -> np.ndarray | None:
+    if not texts:
+        return None
+    if store is None:
+        return embed_texts(twin, texts, progress=progress)
+    return stored_text_embeddings(twin, texts, store, progress=progress)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -28,3 +29,12 @@ class Tokens(NamedTuple):
     values: Tensor
     mask: Tensor
     pooled: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Tokens:
+        """The same on another device."""
+        pooled = None if self.pooled is None else self.pooled.to(device, non_blocking=True)
+        return Tokens(self.values.to(device, non_blocking=True), self.mask.to(device, non_blocking=True), pooled)
+
+    def float(self) -> Tokens:
+        """The same in float32; what comes from the feature store is float16."""
+        return Tokens(self.values.float(), self.mask, None if self.pooled is None else self.pooled.float())

@@ -85,12 +85,43 @@ class TwinEncoder(nn.Module):
         self.residual_gate = nn.Parameter(torch.zeros(())) if residual else None
         self._freeze(config.freeze)
 
-    def forward(self, pixels: Tensor | None, tokens: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """Encodes both sides of a batch at once (what training calls, so that wrappers see one forward)."""
-        return (
-            None if pixels is None else self.encode_image(pixels),
-            None if tokens is None else self.encode_text(tokens),
-        )
+    def forward(
+        self, image: Tensor | Tokens | None, text: Tensor | Tokens | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Encodes both sides of a batch at once (what training calls, so that wrappers see one forward).
+
+        Args:
+            image: Pixels as in `encode_image`, the image trunk's tokens, or None.
+            text: Token ids as in `encode_text`, the text trunk's tokens, or None.
+
+        Returns:
+            The embeddings (B_i, dim) and (B_t, dim); None where nothing came in.
+        """
+        if image is not None:
+            image = self.embed_tokens(image, "image") if isinstance(image, Tokens) else self.encode_image(image)
+        if text is not None:
+            text = self.embed_tokens(text, "text") if isinstance(text, Tokens) else self.encode_text(text)
+        return image, text
+
+    def embed_tokens(self, tokens: Tokens, modality: Literal["image", "text"]) -> Tensor:
+        """Embeds what a trunk gave before: the head alone.
+
+        Args:
+            tokens: Tokens (B, L, D) of the modality's trunk, in any float type.
+            modality: Which side.
+
+        Returns:
+            (B, dim) float32, as `encode_image` or `encode_text` would give.
+        """
+        if modality == "image":
+            return self._embed(tokens.float(), self.image_map, self.head)[0]
+        return self._embed(tokens.float(), self.text_map, self.text_head or self.head)[0]
+
+    @property
+    def frozen(self) -> bool:
+        """No parameter of a trunk learns: tokens are a function of the item alone."""
+        trunks = [trunk for trunk in (self.image, self.text) if trunk is not None]
+        return not any(parameter.requires_grad for trunk in trunks for parameter in trunk.parameters())
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Encodes pictures.

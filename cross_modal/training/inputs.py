@@ -17,13 +17,19 @@ from torch import Tensor
 
 from cross_modal.configuration import Experiment
 from cross_modal.data.batches import BalancedBatches
-from cross_modal.data.items import Items
+from cross_modal.data.items import Items, content_hashes
 from cross_modal.embed_items import open_pictures
 from cross_modal.encoders.embedding import normalise_pixels
+from cross_modal.encoders.feature_description import row_keys
+from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal.encoders.stored_embedding import PLAIN, encode_texts
+from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
+from cross_modal.encoders.trunk_features import TrunkFeatures
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.augmentation import affine_maps, augment_pixels, drop_tokens
+from cross_modal.training.fixed_views import FixedViews
 
 _TURNS = 4
 
@@ -32,15 +38,15 @@ class StepInputs(NamedTuple):
     """The tensors of one step; a side that the batch lacks is None.
 
     Attributes:
-        pixels: (B_i, C, H, W) float, augmented and normalised.
+        image: (B_i, C, H, W) float pixels, augmented and normalised, or a frozen trunk's tokens of them.
         image_ids: (B_i,) int64 class ids.
-        tokens: (B_t, L) int64.
+        text: (B_t, L) int64 token ids, or a frozen trunk's tokens.
         text_ids: (B_t,) int64 class ids.
     """
 
-    pixels: Tensor | None
+    image: Tensor | Tokens | None
     image_ids: Tensor
-    tokens: Tensor | None
+    text: Tensor | Tokens | None
     text_ids: Tensor
 
     @property
@@ -56,13 +62,17 @@ class TrainingInputs:
         items: The training items.
         twin: The twin, for its trunks' sizes, normalisation and tokenizer.
         experiment: Batches, augmentation, terms, seed.
+        store: Where the tokens of frozen trunks are kept; None encodes them in every step.
 
     Attributes:
         num_classes: Class ids run from 0 to this, turned classes included.
         steps_per_epoch: Steps in which every class is seen once.
     """
 
-    def __init__(self, items: Items, twin: TwinEncoder, experiment: Experiment) -> None:
+    def __init__(
+        self, items: Items, twin: TwinEncoder, experiment: Experiment, store: FeatureStore | None = None
+    ) -> None:
+        self.twin = twin
         self.augmentation, self.seed = experiment.augmentation, experiment.training.seed
         self.image_trunk = twin.image if items.has_images else None
         self.text_trunk = twin.text if items.has_texts else None
@@ -85,22 +95,29 @@ class TrainingInputs:
         self.num_classes = classes * turns
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.pictures = None if self.image_trunk is None else open_pictures(items, twin, experiment.items)
-        if self.pictures is not None:
+        self.views: FixedViews | None = None
+        self.image_features = self.text_features = None
+        if twin.frozen:
+            if self.pictures is not None:
+                self.views = FixedViews(self.augmentation, content_hashes(items.images))
+            if store is not None:
+                self.image_features = None if self.image_trunk is None else TrunkFeatures(twin, "image", store)
+                self.text_features = None if self.text_trunk is None else TrunkFeatures(twin, "text", store)
+        if self.pictures is not None and self.image_features is None:
             self.pictures.prepare()  # all at once, with a bar, and not inside the first steps
 
     def load(self, step: int) -> StepInputs:
         """The inputs of a step, on the CPU."""
         batch = self.batches.batch(step)
-        pixels = tokens = None
+        image: Tensor | Tokens | None = None
+        text: Tensor | Tokens | None = None
         if self.pictures is not None and self.image_trunk is not None and len(batch.images):
-            pixels = self._pixels(batch.images, step)
+            image = self._image(batch.images, step)
         if self.text_trunk is not None and len(batch.texts):
-            tokens = self.text_trunk.tokenize([str(self.texts[row]) for row in batch.texts])
-            unknown, share = self.text_trunk.unknown_token, self.augmentation.token_dropout
-            tokens = drop_tokens(tokens, unknown, share, self.seed, step, batch.texts)
-        image_ids = torch.from_numpy(self.class_ids[batch.images if pixels is not None else batch.images[:0]])
-        text_ids = torch.from_numpy(self.class_ids[batch.texts if tokens is not None else batch.texts[:0]])
-        return StepInputs(pixels, image_ids, tokens, text_ids)
+            text = self._text(batch.texts, step)
+        image_ids = torch.from_numpy(self.class_ids[batch.images if image is not None else batch.images[:0]])
+        text_ids = torch.from_numpy(self.class_ids[batch.texts if text is not None else batch.texts[:0]])
+        return StepInputs(image, image_ids, text, text_ids)
 
     def stream(self, start: int, stop: int) -> Iterator[StepInputs]:
         """The inputs of steps start … stop − 1; decoded one step ahead where pictures are not in memory."""
@@ -114,8 +131,37 @@ class TrainingInputs:
                 coming = ahead.submit(self.load, step + 1) if step + 1 < stop else None
                 yield inputs
 
-    def _pixels(self, rows: np.ndarray, step: int) -> Tensor:
-        """Gathers, turns, normalises and augments the pictures of virtual rows (row + turn · N)."""
+    def store_notices(self) -> list[str]:
+        """What the feature store did so far, a sentence a modality; empty where none is used."""
+        notices = []
+        for name, features in (("pictures", self.image_features), ("texts", self.text_features)):
+            if features is not None:
+                notices.append(f"feature store, {name}: {features.encoded:,} encoded, {features.read:,} read")
+                if features.failure is not None:
+                    notices.append(f"feature store, {name}: given up, everything else was encoded ({features.failure})")
+        return notices
+
+    def _image(self, rows: np.ndarray, step: int) -> Tensor | Tokens:
+        """Augmented pictures of virtual rows (row + turn · N); from a frozen trunk, its tokens of fixed views."""
+        if self.views is None:
+            return self._pixels(rows, affine_maps(self.augmentation, self.seed, step, rows))
+        real, turns = rows % self.rows, rows // self.rows
+        views = self.views.choose(self.seed, step, rows)
+        maps = self.views.maps(real, turns, views)
+        if self.image_features is None:
+            return self._pixels(rows, maps)
+        keys = row_keys(self.views.contents(real), self.views.names(real, turns, views))
+        return self.image_features.tokens(keys, lambda some: self._encode(rows, maps, some))
+
+    def _encode(self, rows: np.ndarray, maps: Tensor | None, some: np.ndarray) -> Tokens:
+        """The frozen image trunk's tokens of some of a step's pictures."""
+        pixels = self._pixels(rows[some], None if maps is None else maps[torch.from_numpy(some)])
+        trunk = self.twin.image
+        assert trunk is not None
+        return trunk(pixels.to(next(trunk.parameters()).device))
+
+    def _pixels(self, rows: np.ndarray, maps: Tensor | None) -> Tensor:
+        """Gathers, turns, normalises and augments the pictures of virtual rows."""
         trunk = self.image_trunk
         pixels = self.pictures.pixels(rows % self.rows)  # type: ignore[union-attr]
         turn = rows // self.rows
@@ -125,7 +171,17 @@ class TrainingInputs:
                 where = torch.from_numpy(np.flatnonzero(turn == quarter))
                 pixels[where] = torch.rot90(pixels[where], quarter, (2, 3))
         normal = normalise_pixels(pixels, trunk.mean, trunk.std)  # type: ignore[union-attr]
-        return augment_pixels(normal, affine_maps(self.augmentation, self.seed, step, rows))
+        return augment_pixels(normal, maps)
+
+    def _text(self, rows: np.ndarray, step: int) -> Tensor | Tokens:
+        """Token ids, some of them dropped; from a frozen trunk, its tokens of the whole texts."""
+        texts = [str(self.texts[row]) for row in rows]
+        if self.text_features is not None:
+            keys = row_keys([text.encode() for text in texts], [PLAIN] * len(texts))
+            return self.text_features.tokens(keys, lambda some: encode_texts(self.twin, [texts[row] for row in some]))
+        tokens = self.text_trunk.tokenize(texts)  # type: ignore[union-attr]
+        unknown, share = self.text_trunk.unknown_token, self.augmentation.token_dropout  # type: ignore[union-attr]
+        return tokens if self.twin.frozen else drop_tokens(tokens, unknown, share, self.seed, step, rows)
 
 
 def _batches(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from cross_modal.configuration import Experiment, TwinConfig
 from cross_modal.data.items import Items
 from cross_modal.encoders.build import build_twin
+from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.cross_modal_loss import CrossModalLoss, LossOutput
@@ -127,13 +128,14 @@ class Loop:
         self.messages: list[str] = []
         texts = [str(text) for text in train_items.texts if text is not None]
         twin = build_twin(_trunks_for(experiment.twin, train_items, self._message), texts)
-        self.inputs = TrainingInputs(train_items, twin, experiment)
+        store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
+        self.inputs = TrainingInputs(train_items, twin, experiment, store)
         criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
         self.criterion: CrossModalLoss = criterion.to(self.fabric.device)
         optimizer = build_optimizer(twin, self.criterion, config)
         self.twin = twin
         self.model, self.optimizer = self.fabric.setup(twin, optimizer)
-        self.validation = Validation(items.split("validation"), twin, experiment)
+        self.validation = Validation(items.split("validation"), twin, experiment, store)
         self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
@@ -155,6 +157,8 @@ class Loop:
         except KeyboardInterrupt:
             self._save(LAST)
             raise
+        for notice in self.inputs.store_notices():
+            self._message(notice)
         spent = time.perf_counter() - started
         self.result.seconds["training"] = spent - self.result.seconds["validation"]
         self._restore_best()
@@ -196,10 +200,10 @@ class Loop:
     def _forward(self, inputs: StepInputs) -> tuple[Tensor | None, Tensor | None, LossOutput]:
         """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
         device = self.fabric.device
-        pixels = None if inputs.pixels is None else inputs.pixels.to(device, non_blocking=True)
-        tokens = None if inputs.tokens is None else inputs.tokens.to(device, non_blocking=True)
+        image_inputs = None if inputs.image is None else inputs.image.to(device)
+        text_inputs = None if inputs.text is None else inputs.text.to(device)
         image_ids, text_ids = inputs.image_ids.to(device), inputs.text_ids.to(device)
-        image, text = self.model(pixels, tokens)
+        image, text = self.model(image_inputs, text_inputs)
         output = self.criterion(image, image_ids, text, text_ids)
         image = None if image is None else image.detach()
         text = None if text is None else text.detach()

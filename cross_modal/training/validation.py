@@ -12,6 +12,7 @@ import numpy as np
 from cross_modal.configuration import EvaluationConfig, Experiment
 from cross_modal.data.items import Items
 from cross_modal.embed_items import embed_items, open_pictures
+from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.evaluation import evaluate_embeddings
@@ -27,10 +28,13 @@ class Validation:
         items: The validation split; may be empty, then there is no score.
         twin: Any twin of the run, for its trunks.
         experiment: Data and evaluation settings.
+        store: Where the tokens of frozen trunks are kept, if they are.
     """
 
-    def __init__(self, items: Items, twin: TwinEncoder, experiment: Experiment) -> None:
-        self.items = items
+    def __init__(
+        self, items: Items, twin: TwinEncoder, experiment: Experiment, store: FeatureStore | None = None
+    ) -> None:
+        self.items, self.store = items, store
         self.pictures = open_pictures(items, twin, experiment.items) if twin.image is not None and len(items) else None
         self.labelled = items.labels is not None
         classes = len(items.classes) if self.labelled else 0
@@ -53,7 +57,7 @@ class Validation:
         """
         if not len(self.items):
             return {}
-        embedded = embed_items(twin, self.items, self.pictures)
+        embedded = embed_items(twin, self.items, self.pictures, store=self.store)
         try:
             measured = evaluate_embeddings(embedded, self.config, metric=twin.metric).metrics
         except CrossModalError:  # one class, or one modality without labels: there is nothing to compare

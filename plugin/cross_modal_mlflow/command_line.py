@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "train on the built-in glyphs, evaluate on unseen characters, log all to MLflow"),
     "train": ("train", "train a twin on --data SOURCE, evaluate on its test split, log the run and the model"),
     "evaluate": ("evaluate", "measure a MODEL on unseen classes: episodes, zero-shot, retrieval in both directions"),
+    "cache": ("cache", "list and prune the feature store: what frozen trunks gave, kept on disk"),
 }
 GENERAL_OPTIONS = """\
 every command takes:

@@ -8,6 +8,7 @@ from typing import Any
 from cross_modal.configuration import DataConfig, EvaluationConfig, Experiment
 from cross_modal.data.items import Items
 from cross_modal.embed_items import embed_items, open_pictures
+from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
@@ -70,9 +71,10 @@ def learn_mixture(
 
 
 def embed(twin: TwinEncoder, items: Items, data: DataConfig) -> EvaluationItems:
-    """Embeds a split."""
+    """Embeds a split, through the feature store."""
     pictures = open_pictures(items, twin, data) if twin.image is not None and items.has_images else None
-    return embed_items(twin, items, pictures)
+    store = FeatureStore.open() if data.feature_store else None
+    return embed_items(twin, items, pictures, store=store)
 
 
 def protocol(items: Items, split: str, config: EvaluationConfig) -> dict[str, Any]:

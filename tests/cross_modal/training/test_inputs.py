@@ -34,9 +34,9 @@ def test_ids_belong_to_the_rows() -> None:
     items = shapes().split("train")
     step = source.load(3)
     pictures = {(cell.tobytes()): label for cell, label in zip(items.images, items.class_ids, strict=True)}
-    raw = ((step.pixels * 0.5 + 0.5) * 255).round().to(torch.uint8)
+    raw = ((step.image * 0.5 + 0.5) * 255).round().to(torch.uint8)
     assert [pictures[picture[0].numpy().tobytes()] for picture in raw] == step.image_ids.tolist()
-    assert step.pixels.shape[0] == 2 * len(step.tokens)
+    assert step.image.shape[0] == 2 * len(step.text)
     assert set(step.text_ids.tolist()) == set(step.image_ids.tolist())
 
 
@@ -50,7 +50,7 @@ def test_turned_classes_have_pictures_and_no_texts() -> None:
     for number in range(12):
         step = source.load(number)
         assert (step.text_ids < classes).all()
-        raw = ((step.pixels * 0.5 + 0.5) * 255).round().to(torch.uint8).numpy()
+        raw = ((step.image * 0.5 + 0.5) * 255).round().to(torch.uint8).numpy()
         for picture, label in zip(raw[:, 0], step.image_ids.tolist(), strict=True):
             turn = label // classes
             back = np.ascontiguousarray(np.rot90(picture, -turn))

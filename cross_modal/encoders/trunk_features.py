@@ -1,0 +1,80 @@
+"""The tokens of a frozen trunk: read from the feature store where they are known, encoded and kept where not.
+
+A frozen trunk gives the same tokens for the same item in every epoch, every trial of a sweep and every evaluation, and
+costs nearly all of the time. What is missing is encoded when it is first met, so that a short run encodes no more
+than it uses, and read back from the store at once: the values of a first epoch are those of all later ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from cross_modal.encoders.feature_description import Modality, describe_encoder
+from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal.encoders.tokens import Tokens
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
+
+CHUNK = 64  # items a forward pass of what is missing: kept at once, so that little is lost to a kill
+
+
+class TrunkFeatures:
+    """Tokens of one side of a twin with frozen trunks.
+
+    Args:
+        twin: The twin; its trunks must be frozen.
+        modality: Which side.
+        store: Where they are kept.
+
+    Attributes:
+        encoded: Items that had to be encoded so far.
+        read: Items that were served so far.
+        failure: Why the store is no longer used (it is full, or values pass float16); None while it is.
+    """
+
+    def __init__(self, twin: TwinEncoder, modality: Modality, store: FeatureStore) -> None:
+        if not twin.frozen:
+            raise CrossModalError("feature store: expected frozen trunks (twin.freeze: trunk), found trainable ones")
+        self.entry = store.entry(describe_encoder(twin, modality, "tokens"))
+        self.encoded = self.read = 0
+        self.failure: str | None = None
+
+    @torch.no_grad()
+    def tokens(self, keys: np.ndarray, encode: Callable[[np.ndarray], Tokens]) -> Tokens:
+        """The tokens of items.
+
+        Args:
+            keys: (B, 16) uint8, of `row_keys`.
+            encode: Positions (M,) among the keys → their tokens; called for those that are missing.
+
+        Returns:
+            Tokens on the CPU, float16 from the store; float32 where the store is not used.
+        """
+        if self.failure is None:
+            try:
+                self._keep(keys, encode)
+                stored = self.entry.read(self.entry.find(keys))
+            except CrossModalError as error:
+                self.failure = str(error)
+            else:
+                self.read += len(keys)
+                pooled = None if stored.pooled is None else torch.from_numpy(stored.pooled)
+                return Tokens(torch.from_numpy(stored.values), torch.from_numpy(stored.mask), pooled)
+        return encode(np.arange(len(keys))).to("cpu")
+
+    def _keep(self, keys: np.ndarray, encode: Callable[[np.ndarray], Tokens]) -> None:
+        """Encodes what is missing, each key once, and appends it."""
+        missing = np.flatnonzero(self.entry.find(keys) < 0)
+        if not missing.size:
+            return
+        missing = missing[np.sort(np.unique(keys[missing], axis=0, return_index=True)[1])]
+        for start in range(0, len(missing), CHUNK):
+            rows = missing[start : start + CHUNK]
+            tokens = encode(rows).to("cpu")
+            pooled = None if tokens.pooled is None else tokens.pooled.float().numpy()
+            lengths = tokens.mask.sum(1).numpy()
+            self.entry.append(keys[rows], tokens.values[tokens.mask].float().numpy(), lengths, pooled)
+            self.encoded += len(rows)
