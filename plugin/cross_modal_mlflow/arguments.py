@@ -1,9 +1,10 @@
 """From the words of a command line to a configuration dataclass, by jsonargparse.
 
 jsonargparse reads ``--dotted.path=VALUE`` and YAML; the words are put into that form first, which gives what people
-type: dashes or underscores, lists of several words (``--ways 5 20``), switches without a value (``--split-prefix``),
-short names for deep paths, a part by its bare name (``--objective.miner AngularMiner``), options in any order with the
-command line winning over the file, and one-line errors with the nearest legal name.
+type: dashes or underscores, lists of several words (``--ways 5 20``, ``--methods prototypes tip_adapter``), switches
+without a value (``--split-prefix``), short names for deep paths, a part by its bare name (``--objective.miner
+AngularMiner``), options in any order with the command line winning over the file, and one-line errors with the nearest
+legal name.
 
 A part is a name *with* its arguments: whoever names another loss gets none of the old one's arguments.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -127,7 +129,7 @@ def rewrite(
             rest.append(f"--print_config{equals}{value}")
             continue
         path, kind = _resolve(name, grammar)
-        taken = value if equals else _take_value(path, kind, queue)
+        taken = _as_list(value, kind) if equals else _take_value(path, kind, queue)
         if path == "config":
             files.append(taken)
         elif kind == "part" and re.fullmatch(r"\w+", taken):
@@ -165,9 +167,21 @@ def _take_value(path: str, kind: str, queue: list[str]) -> str:
         while queue and re.fullmatch(r"[+-]?\d+", queue[0]):
             numbers.append(queue.pop(0))
         return f"[{','.join(numbers)}]"
+    if kind == "words" and queue and not queue[0].startswith("--"):
+        words = []
+        while queue and not queue[0].startswith("--"):
+            words.append(queue.pop(0))
+        return _as_list(",".join(words), kind)
     if not queue or queue[0].startswith("--"):
         raise CrossModalError(f"--{path}: expected a value, found nothing")
     return queue.pop(0)
+
+
+def _as_list(value: str, kind: str) -> str:
+    """Words with commas or blanks between them as a list; a list as YAML writes it, and any other kind, stay."""
+    if kind != "words" or value.startswith("["):
+        return value
+    return json.dumps([word for word in re.split(r"[,\s]+", value) if word])
 
 
 def _with_fresh_parts(files: list[str], named: dict[str, str], grammar: Mapping[str, str]) -> list[str]:

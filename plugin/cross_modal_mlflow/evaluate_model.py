@@ -67,10 +67,10 @@ def measure_model(
         run.environment()
         log_items(run, items, (options.split,))
         with clock.phase("embedding"), working(console, f"embedding {len(chosen):,} items"):
-            embedded = embed(_on_device(twin), chosen, options.items)
+            embedded = embed(on_device(twin), chosen, options.items)
         with clock.phase("evaluation"), working(console, "measuring"):
             result = evaluate_embeddings(embedded, settings_for(chosen, config), mixture=mixture, metric=twin.metric)
-            metrics, notes = dict(result.metrics), [*_leak(card, chosen), *result.notes]
+            metrics, notes = dict(result.metrics), [*leak_notes(card, chosen), *result.notes]
             if options.lake_runs is not None:
                 metrics |= measure_lake_runs(twin, options, source, run)
         report = Report("evaluate", protocol(items, options.split, config), metrics, clock.seconds, run.run_id)
@@ -105,7 +105,7 @@ def measure_lake_runs(twin: TwinEncoder, options: EvaluateOptions, source: str, 
     return {"lake/accuracy": result.accuracy, "lake/accuracy/ci95": result.interval}
 
 
-def _leak(card: dict[str, Any], items: Items) -> list[str]:
+def leak_notes(card: dict[str, Any], items: Items) -> list[str]:
     """A sentence where classes that are measured were trained on."""
     seen = classes_trained_on(card, items)
     if not seen:
@@ -116,7 +116,7 @@ def _leak(card: dict[str, Any], items: Items) -> list[str]:
     ]
 
 
-def _on_device(twin: TwinEncoder) -> TwinEncoder:
+def on_device(twin: TwinEncoder) -> TwinEncoder:
     """The twin on the GPU, where there is one."""
     import torch
 

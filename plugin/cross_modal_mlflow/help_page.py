@@ -130,6 +130,8 @@ def _takes(hint: Any, default: Any) -> str:
         return f" {{{','.join(map(str, typing.get_args(inner)))}}}"
     if inner == list[int]:
         return " N [N …]"
+    if inner == list[str]:
+        return " NAME [NAME …]"
     if typing.get_origin(inner) is dict:
         return ".KEY VALUE"
     return f" {({int: 'N', float: 'X'}).get(inner, 'TEXT')}"
@@ -138,7 +140,7 @@ def _takes(hint: Any, default: Any) -> str:
 def _default(value: Any) -> str:
     if isinstance(value, PartConfig):
         value = value.name
-    if value is None or value in ("", {}):
+    if value is None or value in ("", {}, []):
         return ""
     if isinstance(value, bool):
         return f"(default: {'yes' if value else 'no'})"

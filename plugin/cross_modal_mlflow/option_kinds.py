@@ -18,7 +18,8 @@ def option_kinds(cls: type, prefix: str = "") -> dict[str, str]:
         prefix: Put before every path.
 
     Returns:
-        Path → "switch" (bool), "integers" (list of int), "part", "free" (a dict: any key below it) or "value".
+        Path → "switch" (bool), "integers" (list of int), "words" (list of str), "part", "free" (a dict: any key below
+        it) or "value".
 
     Example:
         >>> from cross_modal.configuration import EvaluationConfig
@@ -35,6 +36,8 @@ def option_kinds(cls: type, prefix: str = "") -> dict[str, str]:
             kinds[path] = "free"
         elif inner == list[int]:
             kinds[path] = "integers"
+        elif inner == list[str]:
+            kinds[path] = "words"
         else:
             kinds[path] = "switch" if inner is bool else "value"
     return kinds

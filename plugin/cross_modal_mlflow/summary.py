@@ -12,6 +12,8 @@ from cross_modal_mlflow.report import Goal, Report, metric_table, print_lines, w
 from cross_modal_mlflow.store import Store
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from cross_modal_mlflow.pipeline import Outcome
 
 _PLAIN_WIDTH = 120  # of a table that goes to a file
@@ -49,6 +51,8 @@ def print_report(
     *,
     goals: Mapping[str, Goal] | None = None,
     next_steps: Sequence[str] = (),
+    title: str | None = None,
+    tables: Sequence[Table] | None = None,
 ) -> None:
     """Prints a report and writes ``--json``.
 
@@ -60,17 +64,15 @@ def print_report(
         json: The file of ``--json``, or None.
         goals: What the metrics should reach.
         next_steps: Command lines.
+        title: The line above the tables; None says what episodes were measured on.
+        tables: The tables; None makes one of all metrics.
     """
     if json is not None:
         write_json(report, json)
-    about = report.protocol
-    title = (
-        f"{report.command}: {about['data']}, split {about['split']}, {about['classes']:,} classes, "
-        f"{about['episodes']:,} episodes a setting"
-    )
     if report.metrics:
-        print_lines(console, [title])
-        console.print(metric_table(report.metrics, goals))
+        print_lines(console, [title or _episodes_title(report)])
+        for table in [metric_table(report.metrics, goals)] if tables is None else tables:
+            console.print(table)
     phases = "  ".join(f"{name} {value:.1f} s" for name, value in report.seconds.items() if value >= 0.05)
     lines = [f"note: {note}" for note in notes]
     lines += [
@@ -83,3 +85,11 @@ def print_report(
     if next_steps:
         lines += ["", "next:", *(f"  {line}" for line in next_steps)]
     print_lines(console, lines)
+
+
+def _episodes_title(report: Report) -> str:
+    about = report.protocol
+    return (
+        f"{report.command}: {about['data']}, split {about['split']}, {about['classes']:,} classes, "
+        f"{about['episodes']:,} episodes a setting"
+    )

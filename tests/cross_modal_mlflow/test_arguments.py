@@ -26,6 +26,35 @@ def test_lists_take_several_words() -> None:
     assert experiment("--evaluation.shots=[0, 2]").evaluation.shots == [0, 2]
 
 
+def evaluate(*words: str) -> EvaluateOptions:
+    return parse(EvaluateOptions, words, command="evaluate", examples="", usage="", positionals=["model"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--methods", "prototypes", "tip_adapter"],
+        ["--methods", "prototypes,tip_adapter"],
+        ["--methods=prototypes,tip_adapter"],
+        ["--methods=[prototypes, tip_adapter]"],
+    ],
+)
+def test_lists_of_names_take_words_or_commas(words: list[str]) -> None:
+    given = evaluate("m/", *words, "--kshot", "1", "2")
+    assert (given.model, given.methods, given.kshot) == ("m/", ["prototypes", "tip_adapter"], [1, 2])
+
+
+def test_lists_of_names_stay_text_and_need_a_name(tmp_path: Path) -> None:
+    assert evaluate("--methods", "2024", "null").methods == ["2024", "null"]
+    assert evaluate().methods == ["all"]
+    with pytest.raises(CrossModalError, match="--methods: expected a value, found nothing"):
+        evaluate("--methods", "--kshot", "1")
+    file = tmp_path / "a.yaml"
+    file.write_text("methods: [zero_shot]\nkshot: [4]\n")
+    assert evaluate("--config", str(file)).methods == ["zero_shot"]
+    assert evaluate("--config", str(file), "--methods", "all").methods == ["all"]
+
+
 def test_switches_need_no_value() -> None:
     assert experiment("--items.split-prefix").items.split_prefix
     assert not experiment("--items.split-prefix", "false").items.split_prefix

@@ -26,3 +26,11 @@ def test_inherited_fields_are_explained_and_positionals_come_first() -> None:
     assert {"ways", "lake_runs", "model"} <= set(attribute_docs(EvaluateOptions))
     text = page(EvaluateOptions, positionals=["model"])
     assert text.index("\n  MODEL\n") < text.index("--ways N [N …]")
+
+
+def test_lists_of_names_are_explained() -> None:
+    text = page(EvaluateOptions, positionals=["model"])
+    assert "--methods NAME [NAME …]" in text
+    assert "(default: all)" in text
+    assert "--kshot N [N …]" in text
+    assert "(default: )" not in text

@@ -1,23 +1,39 @@
-"""``cross-modal evaluate``: measures a saved twin on unseen classes, as a run of its own."""
+"""``cross-modal evaluate``: measures a saved twin on unseen classes, or few-shot classifiers on its embeddings."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cross_modal.configuration import DataConfig, EvaluationConfig
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 
+if TYPE_CHECKING:
+    from cross_modal_mlflow.kshot_outcome import KShotOutcome
+    from cross_modal_mlflow.store import Store
+
 EXAMPLES = """\
 examples:
   cross-modal evaluate runs:/RUN_ID/model                      on the data that it was trained on, split test
   cross-modal evaluate runs:/RUN_ID/model --data items.csv --ways 5 20 --shots 0 1 5 --episodes 1000
   cross-modal evaluate models:/birds@champion --data photos/ --split all --json birds.json
-  cross-modal evaluate model/ --data omniglot/manifest.csv --lake-runs omniglot/oneshot_runs.csv"""
+  cross-modal evaluate model/ --data omniglot/manifest.csv --lake-runs omniglot/oneshot_runs.csv
+
+which few-shot classifier, and is another shot worth it (--kshot):
+  cross-modal evaluate runs:/RUN_ID/model --kshot 1 2 4 --allow-fewer
+  cross-modal evaluate model/ --data photos/ --kshot 1 2 4 8 16 --seeds 1 2 3 4 5 --views 10 --csv fits.csv
+  cross-modal evaluate model/ --data photos/ --kshot 4 16 --methods prototypes tip_adapter --base-to-new
+  cross-modal evaluate --features clip_dtd.npz --kshot 1 2 4 8 16 --json dtd.json
+
+methods: zero_shot, prototypes, nearest_neighbours, tip_adapter, tip_adapter_f, cross_modal_probe,
+  gaussian_discriminant, linear_probe_plus_plus
+a features file has train_features, train_labels, test_features, test_labels, and where there are any val_features,
+  val_labels, text_features, classes; without them a fifth of train validates, and names take no part"""
 
 
 @dataclass
@@ -29,6 +45,22 @@ class EvaluateOptions(EvaluationConfig):
         data: The source, as for train; none takes what the model was trained on.
         split: The split that is measured; "all" takes every item.
         lake_runs: A CSV file with the columns run, test_image and support_image: Lake's fixed runs, measured too.
+        features: Stored embeddings (.npz) instead of a model and its data: they are measured by the K-shot protocol.
+        kshot: The K-shot protocol instead of episodes: every method learns all classes at once from K pictures of each,
+            and names alone are measured beside it. Where the split has classes of its own, 30 % of each class's
+            pictures are tested, 20 % validate and the rest are for shots. With --features and without numbers: 1 2 4 8
+            16.
+        seeds: K-shot: seeds of the splits; intervals are over them, so that one seed has none. The 4-shot split of a
+            seed contains its 2-shot one.
+        methods: K-shot: the classifiers by name (listed below), or all.
+        max_validation: K-shot: min(K, this) validation pictures of each class choose the hyper-parameters; 0 takes
+            every method's defaults. Nothing is ever chosen on the test pictures.
+        allow_fewer: K-shot: a class with fewer than K pictures takes part with all it has, instead of being an error.
+        views: K-shot: augmented views of each support picture, for the methods that use them (Tip-Adapter averages 10).
+        base_to_new: K-shot: learn the first half of the classes, measure both halves, each among its own classes.
+        without_texts: K-shot: pictures alone, as if classes had no names.
+        false_accept_rate: K-shot: share of strangers that may be taken for a known class; sets where "unknown" begins.
+        csv: K-shot: a file for all fits, one a row, with the chosen hyper-parameters and the protocol.
         items: How the source becomes items and splits; what is not given is as the model was trained.
     """
 
@@ -36,16 +68,37 @@ class EvaluateOptions(EvaluationConfig):
     data: str | None = None
     split: Literal["train", "validation", "test", "all"] = "test"
     lake_runs: str | None = None
+    features: str | None = None
+    kshot: list[int] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+    methods: list[str] = field(default_factory=lambda: ["all"])
+    max_validation: int = 4
+    allow_fewer: bool = False
+    views: int = 1
+    base_to_new: bool = False
+    without_texts: bool = False
+    false_accept_rate: float = 0.05
+    csv: str | None = None
     items: DataConfig = field(default_factory=DataConfig)
 
 
 def run(call: Call) -> None:
     """Runs the command."""
     options = _parse(call, None)
-    if not options.model:
-        raise CrossModalError("evaluate: expected a MODEL (runs:/ID/model, models:/NAME@ALIAS or a folder), found none")
+    if options.features is not None:
+        _evaluate_features(call, options)
+    elif not options.model:
+        raise CrossModalError(
+            "evaluate: expected a MODEL (runs:/ID/model, models:/NAME@ALIAS or a folder) or --features FILE.npz, "
+            "found none"
+        )
+    else:
+        _evaluate_model(call, options)
+
+
+def _evaluate_model(call: Call, options: EvaluateOptions) -> None:
+    """Episodes and retrieval, or the K-shot protocol, of a twin."""
     from cross_modal.encoders.saved_twin import read_card
-    from cross_modal_mlflow.evaluate_model import measure_model
     from cross_modal_mlflow.models import model_folder
     from cross_modal_mlflow.store import open_store
     from cross_modal_mlflow.summary import print_report, stderr, stdout
@@ -57,9 +110,50 @@ def run(call: Call) -> None:
         raise CrossModalError(
             "evaluate: expected --data SOURCE, found none (the model does not say what it learned from)"
         )
+    if options.kshot:
+        from cross_modal_mlflow.evaluate_kshot import measure_kshot_of_model
+
+        _finish_kshot(call, options, lambda store: measure_kshot_of_model(options, folder, card, store, stderr()))
+        return
+    from cross_modal_mlflow.evaluate_model import measure_model
+
     store = open_store()
     report, notes = measure_model(options, folder, card, store, stderr())
     print_report(stdout(), report, notes, store, call.json)
+
+
+def _evaluate_features(call: Call, options: EvaluateOptions) -> None:
+    """The K-shot protocol of stored embeddings."""
+    for name, given in (("a MODEL", options.model), ("--data", options.data)):
+        if given:
+            raise CrossModalError(f"evaluate: expected --features alone or a MODEL with --data, found both, {name} too")
+    from cross_modal_mlflow.evaluate_kshot import measure_kshot_of_features
+    from cross_modal_mlflow.summary import stderr
+
+    _finish_kshot(call, options, lambda store: measure_kshot_of_features(options, store, stderr()))
+
+
+def _finish_kshot(call: Call, options: EvaluateOptions, measure: Callable[[Store], KShotOutcome]) -> None:
+    """Measures, prints the tables, writes ``--csv`` and ``--json``."""
+    from cross_modal_mlflow.kshot_outcome import check_csv, write_csv
+    from cross_modal_mlflow.kshot_table import terminal_tables
+    from cross_modal_mlflow.store import open_store
+    from cross_modal_mlflow.summary import print_report, stdout
+
+    check_csv(options.csv)
+    store = open_store()
+    outcome = measure(store)
+    if options.csv is not None:
+        write_csv(outcome, options.csv)
+    print_report(
+        stdout(),
+        outcome.report,
+        outcome.notes,
+        store,
+        call.json,
+        title=f"evaluate: {outcome.result.protocol}",
+        tables=terminal_tables(outcome.report.metrics, outcome.result.rows),
+    )
 
 
 def _parse(call: Call, config: str | None) -> EvaluateOptions:
@@ -68,7 +162,8 @@ def _parse(call: Call, config: str | None) -> EvaluateOptions:
         call.arguments,
         command=call.command,
         examples=EXAMPLES,
-        usage="MODEL [--data SOURCE] [options]",
+        usage="MODEL [--data SOURCE] [--kshot N …] [options]\n"
+        "       cross-modal evaluate --features FILE.npz [--kshot N …] [options]",
         positionals=["model"],
         config=config,
     )
