@@ -307,6 +307,8 @@ class KShotConfig:
         views: Augmented views of each support item, for the methods that take them; 1 is the plain item.
         base_to_new: Learn the first half of the classes, measure both halves, each among its own classes.
         false_accept_rate: Share of strangers that "unknown" may miss.
+        templates: What a class's name is put into before it is encoded: "plain" (nothing), "openai_imagenet" (80),
+            "simple_imagenet" (7), one template with {} in it, or a file with one in each line; their mean counts.
     """
 
     shots: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16])
@@ -318,6 +320,7 @@ class KShotConfig:
     views: int = 1
     base_to_new: bool = False
     false_accept_rate: float = 0.05
+    templates: str = "plain"
 
 
 @dataclass

@@ -20,7 +20,7 @@ from cross_modal.data.splits import assign_splits
 from cross_modal.errors import CrossModalError
 
 GRAMMAR = (
-    "a .csv, .tsv, .parquet or .jsonl manifest, a folder of class folders, "
+    "a .csv, .tsv, .parquet or .jsonl manifest, a published split (.json), a folder of class folders, "
     "torchvision:NAME, webdataset:PATTERN or glyphs"
 )
 
@@ -67,6 +67,10 @@ def read_unsplit(source: str, config: DataConfig) -> Items:
         return read_shards(rest, config)
     if is_manifest(source):
         return read_manifest(source, config)
+    if source.lower().endswith(".json") and Path(source).is_file():
+        from cross_modal.data.published_source import read_published
+
+        return read_published(source)
     if Path(source).is_dir():
         from cross_modal.data.folder import read_folder
 

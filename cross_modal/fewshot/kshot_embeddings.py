@@ -25,6 +25,7 @@ from cross_modal.evaluation import class_texts
 from cross_modal.fewshot.kshot_items import TEST_SHARE, VALIDATION_SHARE, KShotItems, item_ids
 from cross_modal.fewshot.kshot_sides import LearningSide, TestSide
 from cross_modal.fewshot.kshot_split import KShotSplit, kshot_split
+from cross_modal.fewshot.prompts import class_text_embeddings, read_templates
 from cross_modal.fewshot.support_views import content_numbers, embed_views, kind_of_views, view_maps
 
 KEPT_BACK = f"{100 * (TEST_SHARE + VALIDATION_SHARE):.0f} %"
@@ -74,7 +75,7 @@ def kshot_sides(
     labels = [_labels(pools, part) for part in parts]
     groups = [None if pools.items.groups is None else pools.items.groups[part] for part in parts]
     classes = np.unique(labels[0])
-    texts = _class_texts(twin, pools, classes, store) if config.texts else None
+    texts = _class_texts(twin, pools, classes, config.templates, store) if config.texts else None
     validates = len(validation) > 0
     learning = LearningSide(
         train,
@@ -156,13 +157,17 @@ def _labels(pools: KShotItems, rows: np.ndarray) -> np.ndarray:
 
 
 def _class_texts(
-    twin: TwinEncoder, pools: KShotItems, classes: np.ndarray, store: FeatureStore | None
+    twin: TwinEncoder, pools: KShotItems, classes: np.ndarray, templates: str, store: FeatureStore | None
 ) -> np.ndarray | None:
-    """(C, dim) the mean of each class's texts, NaN where it has none; None without a single one."""
+    """(C, dim) the mean of each class's texts in their templates, NaN where it has none; None without a single one."""
     if twin.text is None or not len(pools.texts):
         return None
     texts = [str(pools.items.texts[row]) for row in pools.texts]
-    rows = embed_texts(twin, texts) if store is None else stored_text_embeddings(twin, texts, store)
+
+    def embed(prompts: list[str]) -> np.ndarray:
+        return embed_texts(twin, prompts) if store is None else stored_text_embeddings(twin, prompts, store)
+
+    rows = embed(texts) if templates == "plain" else class_text_embeddings(texts, read_templates(templates), embed)
     return class_texts(rows, np.searchsorted(classes, _labels(pools, pools.texts)), len(classes), twin.metric)
 
 

@@ -113,6 +113,8 @@ def protocol_line(
         parts.append("splits=published")
     if not texts:
         parts.append("texts=none")
+    elif config.templates != "plain":
+        parts.append(f"templates={config.templates.replace(' ', '_')}")
     if config.base_to_new:
         parts.append("classes=base-to-new")
     return " ".join(parts)

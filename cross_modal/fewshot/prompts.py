@@ -10,6 +10,7 @@ zero-shot accuracy by several points: choose it on validation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -40,11 +41,40 @@ def named_templates(name: str) -> tuple[Template, ...]:
         return (PLACE,)
     if name not in NAMED:
         raise CrossModalError(
-            f"templates: expected plain, {', '.join(NAMED)} or one with {PLACE} in it, found {name!r}"
+            f"templates: expected plain, {', '.join(NAMED)}, one with {PLACE} in it or a file of such, found {name!r}"
         )
     from open_clip import zero_shot_metadata
 
     return tuple(getattr(zero_shot_metadata, NAMED[name]))
+
+
+def read_templates(given: str) -> tuple[Template, ...]:
+    """Templates as a user gives them in one word.
+
+    Args:
+        given: A name that `named_templates` knows, one template, or a text file with one template in each line.
+
+    Returns:
+        The templates.
+
+    Raises:
+        CrossModalError: None of these, or a file without a template.
+
+    >>> read_templates("a sketch of a {}")
+    ('a sketch of a {}',)
+    """
+    if PLACE in given:
+        return (given,)
+    path = Path(given)
+    if not path.is_file():
+        return named_templates(given)
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    found = tuple(line for line in lines if line and not line.startswith("#"))
+    if not found:
+        raise CrossModalError(f"{given}: expected templates, one in each line, found none")
+    for line in found:
+        prompt(line, "")  # a broken one is named before anything is encoded
+    return found
 
 
 def prompt(template: Template, name: str) -> str:

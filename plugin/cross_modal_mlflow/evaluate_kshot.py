@@ -25,6 +25,7 @@ from cross_modal.fewshot.kshot_embeddings import drawn, kshot_sides
 from cross_modal.fewshot.kshot_items import KShotItems, item_ids, kshot_items, read_kshot_items
 from cross_modal.fewshot.kshot_result import KShotResult
 from cross_modal.fewshot.kshot_sides import LearningSide, TestSide
+from cross_modal.fewshot.prompts import read_templates
 from cross_modal.fewshot.support_views import kind_of_views
 from cross_modal_mlflow.counting import counting, summed
 from cross_modal_mlflow.evaluate_model import leak_notes, on_device
@@ -65,7 +66,9 @@ def kshot_config(options: EvaluateOptions) -> KShotConfig:
         views=options.views,
         base_to_new=options.base_to_new,
         false_accept_rate=options.false_accept_rate,
+        templates=options.templates,
     )
+    read_templates(config.templates)
     check_settings(config)
     return config
 

@@ -26,7 +26,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 
 from cross_modal.fewshot.classifiers.classifier import FewShotClassifier, Views
@@ -37,6 +38,7 @@ from cross_modal.fewshot.classifiers.grouped_search import (
     placed_validation,
     search_by_groups,
 )
+from cross_modal.fewshot.classifiers.short_steps import threads_for
 from cross_modal.fewshot.classifiers.text_evidence import text_scores, texts_as_shots
 
 KEPT = 1e-4  # share of the scatter below which a difference has lost too many digits
@@ -99,7 +101,7 @@ class GaussianDiscriminant(FewShotClassifier):
         else:
             within = rows - arrived[y]
             between = np.sqrt(former[:, None] * share) * (arrived - means)
-            self.scatter_ = self.scatter_ + within.T @ within + between.T @ between
+            self.scatter_ = self.scatter_ + _gram(within) + _gram(between)
         self._solve()
 
     def _shrink(self, X: np.ndarray, y: np.ndarray, kept: np.ndarray) -> None:
@@ -109,7 +111,7 @@ class GaussianDiscriminant(FewShotClassifier):
         if before is None or len(self.support_) < X.shape[1]:
             self.scatter_ = None
         else:
-            self.scatter_ = before - within.T @ within
+            self.scatter_ = before - _gram(within)
             # Where next to nothing is left, what is left is rounding: it is summed anew.
             if np.trace(self.scatter_) < KEPT * np.trace(before):
                 self.scatter_ = self._whole_scatter()
@@ -149,8 +151,7 @@ class GaussianDiscriminant(FewShotClassifier):
         """(D, D) within-class scatter of all support; None where the rows are fewer than the dimensions."""
         if len(self.support_) < self.support_.shape[1]:
             return None
-        within = self._within()
-        return within.T @ within
+        return _gram(self._within())
 
     def _within(self) -> np.ndarray:
         """(N, D) float64 support less its class means."""
@@ -176,14 +177,26 @@ class GaussianDiscriminant(FewShotClassifier):
         ridge = trace / (count - 1)
         if self.scatter_ is not None:
             system = self.scatter_ + ridge * np.eye(dim)
-            return dim * cho_solve(cho_factor(system, check_finite=False), means.T, check_finite=False).T
-        system = within @ within.T + ridge * np.eye(count)
-        inner = cho_solve(cho_factor(system, check_finite=False), within @ means.T, check_finite=False)
-        return dim / ridge * (means - inner.T @ within)
+            return dim * _solved(system, means.T).T
+        system = _gram(within.T) + ridge * np.eye(count)
+        return dim / ridge * (means - _solved(system, within @ means.T).T @ within)
 
 
 def _means(rows: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(C, D) float64 class means; zero where a class has no row."""
-    sums = np.zeros((len(counts), rows.shape[1]))
-    np.add.at(sums, y, rows)
-    return sums / np.maximum(counts, 1)[:, None]
+    members = csr_array((np.ones(len(y)), (y, np.arange(len(y)))), shape=(len(counts), len(y)))
+    return (members @ rows) / np.maximum(counts, 1)[:, None]
+
+
+def _gram(rows: np.ndarray) -> np.ndarray:
+    """(D, D) products of the columns of (N, D) rows."""
+    tensor = torch.from_numpy(rows)
+    with threads_for(2.0 * rows.size * rows.shape[1]):
+        return (tensor.T @ tensor).numpy()
+
+
+def _solved(system: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The solution (M, C) of a positive definite system (M, M) with right sides (M, C), by Cholesky."""
+    with threads_for(len(system) ** 3 / 3 + 2.0 * len(system) * right.size):
+        factor = torch.linalg.cholesky(torch.from_numpy(system))
+        return torch.cholesky_solve(torch.from_numpy(right), factor).numpy()

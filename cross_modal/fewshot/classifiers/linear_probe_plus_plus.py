@@ -16,7 +16,8 @@ Source: Huang et al. 2024, "LP++: a surprisingly strong linear probe for few-sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,9 +27,11 @@ from sklearn.base import clone
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.classifiers.classifier import FewShotClassifier
 from cross_modal.fewshot.classifiers.grouped_search import Point, Trial, placed_validation, search_by_groups
+from cross_modal.fewshot.classifiers.short_steps import threads_for
 from cross_modal.fewshot.classifiers.text_evidence import text_scores, texts_as_shots
 
-MOMENTUM, ALPHA_EVERY, ALPHA_START = 0.9, 10, 250.0
+MOMENTUM, ALPHA_EVERY = 0.9, 10
+ALPHA_STARTS = (250.0, 25.0, 2.5)  # the published one, and two for texts that say less
 EPOCHS = 300
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -47,11 +50,13 @@ class LinearProbePlusPlus(FewShotClassifier):
         texts: (C, D) class texts, or None.
         classes: (C,) labels of the rows of `texts`.
         epochs: Full-batch epochs; the search finds the best number.
+        alpha_start: The factor of the first α, 250 as published. Texts that say little, with so much weight, drown the
+            shots for all 300 epochs, so the search tries smaller ones too.
         scale: s, which is used only where there is no shot at all.
         metric: "cosine" or "euclidean".
     """
 
-    grid: ClassVar[Mapping[str, Sequence[Any]]] = {"epochs": tuple(range(EPOCHS, 0, -1))}
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {"alpha_start": ALPHA_STARTS, "epochs": tuple(range(EPOCHS, 0, -1))}
 
     def __init__(
         self,
@@ -59,12 +64,14 @@ class LinearProbePlusPlus(FewShotClassifier):
         classes: Any = None,
         *,
         epochs: int = EPOCHS,
+        alpha_start: float = ALPHA_STARTS[0],
         scale: float = 100.0,
         metric: str = "cosine",
     ) -> None:
         self.texts = texts
         self.classes = classes
         self.epochs = epochs
+        self.alpha_start = alpha_start
         self.scale = scale
         self.metric = metric
 
@@ -94,12 +101,12 @@ class LinearProbePlusPlus(FewShotClassifier):
         y_validation: np.ndarray,
         grid: Mapping[str, Sequence[Any]],
     ) -> list[Trial]:
-        """One training, validated after each epoch that the grid asks for."""
+        """One training for each start of α, validated after each epoch that the grid asks for."""
 
         def measure(common: Point, points: list[Point]) -> list[Trial]:
             fitted = clone(self).set_params(**common | {"epochs": 0}).fit(X, y)
             rows, truth = placed_validation(fitted, X_validation, y_validation)
-            features, text, labels = *fitted._tensors(rows), torch.from_numpy(truth)
+            (features, text), labels = fitted._tensors(rows), torch.from_numpy(truth)
             asked = [int(point.get("epochs", self.epochs)) for point in points]
             found: dict[int, float] = {}
 
@@ -127,26 +134,17 @@ class LinearProbePlusPlus(FewShotClassifier):
         w, b, alpha = self._start(features, y)
         # The scores read these arrays, which share the tensors' memory.
         self.coef_, self.intercept_, self.alpha_ = w.numpy(), b.numpy(), alpha.numpy()
-        velocity_w, velocity_b = torch.zeros_like(w), torch.zeros_like(b)
-        step, alpha_step = _steps(features, u)
 
         def score(features: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
             return torch.addmm(b, features, w.T).addcmul_(alpha, text)
 
-        for epoch in range(epochs + 1):
-            if validate:
-                validate(epoch, score)
-            if epoch == epochs or not len(rows):
-                continue
-            errors = score(features, u).softmax(1)
-            errors[torch.arange(len(y)), y] -= 1
-            errors /= len(y)
-            velocity_w.mul_(MOMENTUM).addmm_(errors.T, features)
-            velocity_b.mul_(MOMENTUM).add_(errors.sum(0))
-            w.sub_(velocity_w, alpha=step)
-            b.sub_(velocity_b, alpha=step)
-            if (epoch + 1) % ALPHA_EVERY == 0:
-                alpha.sub_((errors * u).sum(0), alpha=alpha_step)
+        with threads_for(4.0 * features.numel() * len(w)):
+            descent = _descend(w, b, alpha, features, u, y, score)
+            for epoch in range(epochs + 1):
+                if validate:
+                    validate(epoch, score)
+                if epoch < epochs and len(rows):
+                    next(descent)
 
     def _start(self, features: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Weights (C, D), biases (C,) and blending weights (C,) before the first epoch."""
@@ -155,7 +153,7 @@ class LinearProbePlusPlus(FewShotClassifier):
         return w, features.new_zeros(count), features.new_full((count,), self._first_alpha())
 
     def _first_alpha(self) -> float:
-        """250 × the mean over classes with shots and a text of the mean cosine between them; never negative."""
+        """`alpha_start` × the mean over classes of the mean cosine of shots and text; never negative."""
         if self.texts_ is None:
             return 0.0
         both = np.flatnonzero(np.isfinite(self.texts_).all(axis=1) & (self.shots_ > 0))
@@ -166,13 +164,36 @@ class LinearProbePlusPlus(FewShotClassifier):
         texts = texts / np.maximum(np.linalg.norm(texts, axis=1, keepdims=True), 1e-12)
         own = (rows * texts[self.support_classes_]).sum(1)
         sums = np.bincount(self.support_classes_, own, minlength=len(texts))[both]
-        return max(0.0, ALPHA_START * float((sums / self.shots_[both]).mean()))
+        return max(0.0, self.alpha_start * float((sums / self.shots_[both]).mean()))
+
+
+def _descend(
+    w: torch.Tensor,
+    b: torch.Tensor,
+    alpha: torch.Tensor,
+    features: torch.Tensor,
+    u: torch.Tensor,
+    y: torch.Tensor,
+    score: Score,
+) -> Iterator[None]:
+    """Full-batch epochs without end; weights change in place."""
+    velocity_w, velocity_b = torch.zeros_like(w), torch.zeros_like(b)
+    step, alpha_step = _steps(features, u)
+    for epoch in itertools.count(1):
+        errors = score(features, u).softmax(1)
+        errors[torch.arange(len(y)), y] -= 1
+        errors /= len(y)
+        velocity_w.mul_(MOMENTUM).addmm_(errors.T, features)
+        velocity_b.mul_(MOMENTUM).add_(errors.sum(0))
+        w.sub_(velocity_w, alpha=step)
+        b.sub_(velocity_b, alpha=step)
+        if epoch % ALPHA_EVERY == 0:
+            alpha.sub_((errors * u).sum(0), alpha=alpha_step)
+        yield
 
 
 def _steps(features: torch.Tensor, u: torch.Tensor) -> tuple[float, float]:
-    """The steps of w and b, and of α; 0 where there is nothing to learn from."""
+    """The steps of w and b, and of α; 0 where all is zero."""
     gram = features @ features.T if len(features) < features.shape[1] else features.T @ features
-    largest = float(torch.linalg.eigvalsh(gram)[-1]) if len(features) else 0.0
-    steepest = float(u.square().sum(0).max()) if len(features) else 0.0
-    count = len(features)
+    largest, steepest, count = float(torch.linalg.eigvalsh(gram)[-1]), float(u.square().sum(0).max()), len(features)
     return 4 * count / largest if largest > 0 else 0.0, count / (4 * steepest) if steepest > 0 else 0.0

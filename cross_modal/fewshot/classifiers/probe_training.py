@@ -201,12 +201,13 @@ class _Stack:
     def __init__(
         self, samples: Samples, start: torch.Tensor, recipes: Sequence[Recipe], steps: int, scale: float, seed: int
     ) -> None:
-        self.recipes, self.steps = recipes, steps
         self.weights = start.expand(len(recipes), -1, -1).clone()
         self.gradients, self.optimiser = torch.zeros_like(self.weights), AdamW(self.weights, EPSILON)
-        self.decays = self.weights.new_tensor([recipe.weight_decay for recipe in recipes])[:, None, None]
+        self.decays = start.new_tensor([recipe.weight_decay for recipe in recipes])[:, None, None]
+        self.rates = start.new_tensor([[rate(recipe.lr, step, steps) for recipe in recipes] for step in range(steps)])
         self.scaled = scale * torch.cat([samples.images, samples.texts])
-        self.classes = torch.cat([samples.image_classes, samples.text_classes])
+        classes = torch.cat([samples.image_classes, samples.text_classes])
+        self.truth = torch.nn.functional.one_hot(classes, len(start)).to(start.dtype)
         batches = [recipe.batch for recipe in recipes]
         self.blocks = []
         for batch in sorted(set(batches)):
@@ -216,11 +217,10 @@ class _Stack:
     def step(self, step: int) -> None:
         """One step of every probe."""
         for block, stream in self.blocks:
-            z, labels = self.scaled[stream[step]], self.classes[stream[step]]
+            z, truth = self.scaled[stream[step]], self.truth[stream[step]]
             weights, gradients = self.weights[block], self.gradients[block]
             logits = (z @ weights.flatten(0, 1).T).view(len(z), len(weights), -1)
             errors = logits.softmax(-1).clamp_min_(LEAST_PROBABILITY)
-            errors[torch.arange(len(z)), :, labels] -= 1
-            torch.mm((errors.flatten(1) / len(z)).T, z, out=gradients.flatten(0, 1))
-        rates = self.decays.new_tensor([rate(recipe.lr, step, self.steps) for recipe in self.recipes])
-        self.optimiser.step(self.gradients, rates[:, None, None], self.decays)
+            errors.sub_(truth[:, None]).div_(len(z))
+            torch.mm(errors.flatten(1).T, z, out=gradients.flatten(0, 1))
+        self.optimiser.step(self.gradients, self.rates[step, :, None, None], self.decays)

@@ -60,6 +60,8 @@ class EvaluateOptions(EvaluationConfig):
         base_to_new: K-shot: learn the first half of the classes, measure both halves, each among its own classes.
         without_texts: K-shot: pictures alone, as if classes had no names.
         false_accept_rate: K-shot: share of strangers that may be taken for a known class; sets where "unknown" begins.
+        templates: K-shot: what a class's name is put into before it is encoded: plain, openai_imagenet (80),
+            simple_imagenet (7), one template with {} in it, or a file with one in each line.
         csv: K-shot: a file for all fits, one a row, with the chosen hyper-parameters and the protocol.
         items: How the source becomes items and splits; what is not given is as the model was trained.
     """
@@ -78,6 +80,7 @@ class EvaluateOptions(EvaluationConfig):
     base_to_new: bool = False
     without_texts: bool = False
     false_accept_rate: float = 0.05
+    templates: str = "plain"
     csv: str | None = None
     items: DataConfig = field(default_factory=DataConfig)
 

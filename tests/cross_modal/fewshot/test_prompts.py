@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot import prompts
-from cross_modal.fewshot.prompts import class_text_embeddings, named_templates, prompt
+from cross_modal.fewshot.prompts import class_text_embeddings, named_templates, prompt, read_templates
 
 
 def letters(sentences):
@@ -78,3 +80,16 @@ def test_bad_input_is_one_sentence(names, templates, embed, message):
     with pytest.raises(CrossModalError, match=message) as raised:
         class_text_embeddings(names, templates, embed)
     assert "\n" not in str(raised.value)
+
+
+def test_templates_of_a_file_are_read_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("# mine\na drawing of {}\n\n{} by hand\n", encoding="utf-8")
+    assert read_templates(str(tmp_path / "mine.txt")) == ("a drawing of {}", "{} by hand")
+    assert read_templates("plain") == ("{}",)
+
+
+@pytest.mark.parametrize(("content", "message"), [("\n# none\n", "found none"), ("a drawing\n", "expected one {}")])
+def test_a_file_without_usable_templates_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mine.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(CrossModalError, match=message):
+        read_templates(str(tmp_path / "mine.txt"))

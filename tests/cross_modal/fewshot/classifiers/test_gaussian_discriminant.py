@@ -7,6 +7,7 @@ from toys.clouds import Clouds, clouds, unit
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.classifiers.classifier import FewShotClassifier
 from cross_modal.fewshot.classifiers.gaussian_discriminant import GaussianDiscriminant
+from cross_modal.fewshot.classifiers.text_evidence import texts_as_shots
 
 
 def restated(toy: Clouds, queries: np.ndarray, alpha: float) -> np.ndarray:
@@ -90,10 +91,27 @@ def test_classes_removed_in_closed_form_equal_a_refit(gone: list[int], dim: int)
 
 def test_what_rounding_leaves_when_all_scatter_goes_is_no_scatter() -> None:
     toy = clouds([1, 1, 9, 1], 3)
-    model = GaussianDiscriminant(toy.texts, alpha=1.0).fit(toy.X, toy.y).remove([2])
+    late = np.flatnonzero(toy.y == 2)[1:]  # arriving one by one, they leave another rounding than all at once
+    model = GaussianDiscriminant(toy.texts, alpha=1.0).fit(np.delete(toy.X, late, 0), np.delete(toy.y, late))
+    for row in late:
+        model.add(toy.X[[row]], toy.y[[row]])
+    model.remove([2])
     left = [0, 1, 3]
     expected = 100 * unit(toy.X_validation) @ unit(toy.texts[left]).T - np.log(3)
     np.testing.assert_allclose(model.scores(toy.X_validation), expected)
+
+
+def test_a_class_without_shots_has_its_moved_text_for_a_mean() -> None:
+    toy = clouds([4, 0, 7], 6)
+    model = GaussianDiscriminant(toy.texts, np.arange(3), alpha=0.3).fit(toy.X, toy.y)
+    _, stand_in = texts_as_shots(model)
+    f, d = unit(toy.X), 6
+    within = f - model.means_[toy.y]
+    scatter = within.T @ within
+    w = d * np.linalg.pinv(scatter + np.trace(scatter) / (len(f) - 1) * np.eye(d)) @ stand_in[0]
+    x = unit(toy.X_validation)
+    expected = 100 * x @ unit(toy.texts)[1] + 0.3 * (x @ w - np.log(3) - stand_in[0] @ w / 2)
+    np.testing.assert_allclose(model.scores(toy.X_validation)[:, 1], expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

@@ -5,6 +5,7 @@ from toys.clouds import Clouds, clouds, unit
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.classifiers.classifier import FewShotClassifier
 from cross_modal.fewshot.classifiers.linear_probe_plus_plus import LinearProbePlusPlus
+from cross_modal.fewshot.classifiers.text_evidence import texts_as_shots
 
 
 def restated(toy: Clouds, queries: np.ndarray, epochs: int) -> np.ndarray:
@@ -42,7 +43,13 @@ def test_scores_are_the_printed_recipe(epochs: int, dim: int) -> None:
 def test_one_training_tells_the_accuracy_of_every_epoch() -> None:
     toy = clouds([3, 1, 4, 2, 3], 12, noise=1.5, text_noise=1.5)
     model = LinearProbePlusPlus(toy.texts)
-    arguments = (toy.X, toy.y, toy.X_validation, toy.y_validation, {"epochs": [40, 30, 11, 3, 1]})
+    arguments = (
+        toy.X,
+        toy.y,
+        toy.X_validation,
+        toy.y_validation,
+        {"alpha_start": [250.0, 2.5], "epochs": [40, 30, 11, 3, 1]},
+    )
     found = model._search(*arguments)
     assert found == FewShotClassifier._search(model, *arguments)
     assert len({accuracy for _, accuracy in found}) > 1
@@ -62,6 +69,14 @@ def test_every_kind_of_class_is_found(metric: str) -> None:
     texts[2] = np.nan
     model = LinearProbePlusPlus(texts, np.arange(5), metric=metric).fit(toy.X, toy.y)
     np.testing.assert_array_equal(model.predict(toy.X_validation), toy.y_validation)
+
+
+def test_a_class_without_shots_is_trained_on_its_moved_text() -> None:
+    toy = clouds([4, 0, 3], 30)
+    model = LinearProbePlusPlus(toy.texts, np.arange(3), epochs=0).fit(toy.X, toy.y)
+    _, stand_in = texts_as_shots(model)
+    np.testing.assert_allclose(model.coef_[1], stand_in[0])
+    np.testing.assert_allclose(model.coef_[0], unit(toy.X)[toy.y == 0].sum(0))
 
 
 def test_without_texts_it_is_a_linear_probe() -> None:

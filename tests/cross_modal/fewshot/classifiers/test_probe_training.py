@@ -60,9 +60,44 @@ def test_validation_keeps_the_first_best_weights_of_each_probe() -> None:
         torch.testing.assert_close(best.weights[place], weights)
 
 
+def test_a_slow_probe_goes_on_after_a_fast_one_is_perfect() -> None:
+    rows = torch.eye(3, 4, dtype=torch.float64).repeat(4, 1)
+    data = Samples(rows, torch.arange(12) % 3, rows[:0], torch.arange(0))
+    start = -torch.eye(3, 4, dtype=torch.float64)
+    validation = Validation(rows, data.image_classes)
+    found = train_stack(
+        data,
+        start,
+        [Recipe(1e-1, 0.0, 4), Recipe(3e-3, 0.0, 4)],
+        steps=2000,
+        stop=2000,
+        scale=10.0,
+        seed=0,
+        validation=validation,
+    )
+    assert found.accuracies.tolist() == [1.0, 1.0]
+    assert found.stops[0] < found.stops[1] < 2000
+
+
 def test_many_validation_items_are_scored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     data = samples(50, 3)
     weights = torch.randn(5, 3, 4, dtype=torch.float64)
     whole = Validation(data.images, data.image_classes).accuracies(weights)
     monkeypatch.setattr("cross_modal.fewshot.classifiers.probe_training.CELLS", 100)
     torch.testing.assert_close(Validation(data.images, data.image_classes).accuracies(weights), whole)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_cores_share_the_stack_and_give_it_back_in_order(threads: int) -> None:
+    data, before = samples(9, 3), torch.get_num_threads()
+    recipes = [Recipe(lr, 0.0, batch) for lr in (1e-2, 1e-3) for batch in (2, 8, 4)]
+    options = {"steps": 30, "stop": 30, "scale": 10.0, "seed": 0}
+    start = torch.zeros(3, 4, dtype=torch.float64)
+    try:
+        torch.set_num_threads(threads)
+        stacked = train_stack(data, start, recipes, **options).weights
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for weights, recipe in zip(stacked, recipes, strict=True):
+        torch.testing.assert_close(weights, train_stack(data, start, [recipe], **options).weights[0])

@@ -51,24 +51,34 @@ def test_untrained_it_is_tip_adapter(metric: str) -> None:
     np.testing.assert_allclose(trained.scores(toy.X_validation), plain.scores(toy.X_validation), atol=1e-9)
 
 
-def test_the_search_takes_the_first_best_epoch_and_then_every_alpha_and_beta() -> None:
+def test_the_search_starts_where_untrained_keys_are_best_and_takes_the_first_best_epoch() -> None:
     toy = clouds([3] * 8, 12, noise=1.6, text_noise=1.6)
     model = TipAdapterF(toy.texts, epochs=6, lr=2e-2)
     grid = {"beta": [0.5, 5.0], "alpha": [0.1, 1.0, 30.0]}
     arguments = (toy.X, toy.y, toy.X_validation, toy.y_validation)
     found = model._search(*arguments, grid)
+    untrained = TipAdapter(toy.texts)._search(*arguments, grid)
+    start = max(untrained, key=lambda trial: trial[1])[0]
+    settings = {"start_alpha": start["alpha"], "start_beta": start["beta"]}
     by_epoch = [
-        (TipAdapterF(toy.texts, epochs=6, lr=2e-2, stop=stop).fit(toy.X, toy.y).predict(toy.X_validation))
-        for stop in range(1, 7)
+        TipAdapterF(toy.texts, epochs=6, lr=2e-2, stop=stop, **settings, **start).fit(toy.X, toy.y) for stop in range(7)
     ]
-    accuracies = [(predicted == toy.y_validation).mean() for predicted in by_epoch]
-    stop = 1 + int(np.argmax(accuracies))
-    assert {point["stop"] for point, _ in found} == {stop}
-    loop = FewShotClassifier._search(model.set_params(stop=stop), *arguments, grid)
+    accuracies = [(each.predict(toy.X_validation) == toy.y_validation).mean() for each in by_epoch]
+    expected = settings | {"stop": int(np.argmax(accuracies))}
+    assert all(expected.items() <= point.items() for point, _ in found)
+    loop = FewShotClassifier._search(model.set_params(**expected), *arguments, grid)
     assert [(point["beta"], point["alpha"], accuracy) for point, accuracy in found] == [
         (point["beta"], point["alpha"], accuracy) for point, accuracy in loop
     ]
     assert len({accuracy for _, accuracy in found}) > 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_on_validation_it_never_ends_below_tip_adapter(seed: int) -> None:
+    toy = clouds([1] * 12, 12, noise=1.6, text_noise=3.0, seed=seed)
+    arguments = (toy.X, toy.y, toy.X_validation, toy.y_validation, {"beta": [0.5, 5.0], "alpha": [0.1, 1.0, 300.0]})
+    trained, plain = (model(toy.texts)._search(*arguments) for model in (TipAdapterF, TipAdapter))
+    assert max(accuracy for _, accuracy in trained) >= max(accuracy for _, accuracy in plain)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
