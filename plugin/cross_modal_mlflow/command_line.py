@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "train on the built-in glyphs, evaluate on unseen characters, log all to MLflow"),
     "train": ("train", "train a twin on --data SOURCE, evaluate on its test split, log the run and the model"),
     "evaluate": ("evaluate", "measure a MODEL on unseen classes: episodes, zero-shot, retrieval in both directions"),
+    "doctor": ("doctor", "check the installation and the places that commands write to, and say what to do"),
     "cache": ("cache", "list and prune the feature store: what frozen trunks gave, kept on disk"),
 }
 GENERAL_OPTIONS = """\
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``cross-modal``; None takes the process's own.
 
     Returns:
-        The exit code: 0, 2 after an error, 130 or 143 after an interrupt.
+        The exit code: 0, 1 where `doctor` finds something broken, 2 after an error, 130 or 143 after an interrupt.
 
     Example:
         >>> main(["fly"])
@@ -145,8 +146,7 @@ def _dispatch(words: list[str]) -> int:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise CrossModalError(f"expected a command ({', '.join(COMMANDS)}), found {name!r}{hint}")
     command = importlib.import_module(f"cross_modal_mlflow.commands.{COMMANDS[name][0]}")
-    command.run(Call(name, arguments, json_file))
-    return 0
+    return command.run(Call(name, arguments, json_file)) or 0
 
 
 def _take_json(words: list[str]) -> tuple[list[str], Path | None]:

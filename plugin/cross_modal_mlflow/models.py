@@ -11,6 +11,7 @@ from cross_modal_mlflow.store import Store
 from cross_modal_mlflow.tracking import tracking_for
 
 _URI = re.compile(r"^(runs|models|mlflow-artifacts|s3|gs|dbfs|https?|file):")
+_RUN_MODEL = re.compile(r"^runs:/(?P<run>[^/]+)/(?P<name>[^/]+)/?$")
 
 
 def model_folder(reference: str, store: Callable[[], Store]) -> Path:
@@ -36,13 +37,33 @@ def model_folder(reference: str, store: Callable[[], Store]) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    uri = store().uri
+    opened = store()
+    uri = opened.uri
     try:
         with tracking_for(uri):
-            return _inner(Path(mlflow.artifacts.download_artifacts(artifact_uri=reference)))
+            found = mlflow.artifacts.download_artifacts(artifact_uri=_logged_model(reference, opened))
+            return _inner(Path(found))
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CrossModalError(f"model {reference!r}: expected a model in {uri}, found: {reason}") from error
+
+
+def _logged_model(reference: str, store: Store) -> str:
+    """Where a run's model lies, where the run logged one of that name; else the same reference.
+
+    MLflow would look through every model of the experiment, copy what it finds even on one machine, or leave a file
+    of its own in the store.
+    """
+    asked = _RUN_MODEL.match(reference)
+    if asked is None:
+        return reference
+    outputs = store.client.get_run(asked["run"]).outputs
+    for output in reversed(outputs.model_outputs if outputs else []):
+        model = store.client.get_logged_model(output.model_id)
+        if model.name == asked["name"]:
+            local = model.artifact_location.startswith("file:")
+            return model.artifact_location if local else f"models:/{model.model_id}"
+    return reference
 
 
 def _inner(folder: Path) -> Path:

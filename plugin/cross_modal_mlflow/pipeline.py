@@ -10,7 +10,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,13 @@ from cross_modal.training.loop import TrainingResult, train
 from cross_modal_mlflow import figures
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
+from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.progress import Listeners, Progress
+from cross_modal_mlflow.registry import Registration, register
 from cross_modal_mlflow.report import Report
+from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import FOLDER, Store, open_store
 from cross_modal_mlflow.tracking import TrackedRun, tracked_run
@@ -38,7 +41,7 @@ from cross_modal_mlflow.tracking import TrackedRun, tracked_run
 if TYPE_CHECKING:
     from rich.console import Console
 
-MODEL = "model"  # artifact path of the twin
+MODEL = "model"  # the logged model's name: runs:/ID/model
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,25 @@ class Outcome:
         report: For the table and ``--json``.
         notes: Sentences worth reading: settings left out, warnings of the training.
         store: Where it was logged.
+        serve: The shell lines that serve it, where it was registered.
     """
 
     report: Report
     notes: list[str]
     store: Store
+    serve: list[str] = field(default_factory=list)
 
 
-def train_and_evaluate(command: str, experiment: Experiment, console: Console) -> Outcome:
+def train_and_evaluate(
+    command: str, experiment: Experiment, console: Console, *, register_as: str | None = None
+) -> Outcome:
     """Trains, evaluates on the test split and logs all of it as one run.
 
     Args:
         command: "demo" or "train".
         experiment: All settings.
         console: Where progress goes (standard error).
+        register_as: The registered model that the twin becomes a version of; None registers nothing.
 
     Returns:
         What was measured.
@@ -75,7 +83,8 @@ def train_and_evaluate(command: str, experiment: Experiment, console: Console) -
         store = open_store()
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         items = read_items(experiment.data, experiment.items)
-    with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80]) as run:
+    tags = experiment_tags(experiment.twin, experiment.evaluation)
+    with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80], about=tags) as run:
         log_start(run, experiment, items)
         folder = (FOLDER / "checkpoints" / run.run_id).absolute()
         with _keeps_checkpoint(folder, run):
@@ -87,9 +96,10 @@ def train_and_evaluate(command: str, experiment: Experiment, console: Console) -
                 metrics, notes, mixture, embedded = measure_test(result.twin, items, experiment)
         report = Report(command, protocol(items, "test", experiment.evaluation), metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
-            model = save_twin(result.twin, folder / MODEL, card(experiment, items, result, mixture, metrics))
-            with _or_says_where(model, store):
-                run.folder(model, MODEL)  # first: it is what took the time
+            made = card(experiment, items, result, mixture, metrics)
+            with _or_says_where(save_twin(result.twin, folder / MODEL, made), store):
+                info = log_twin(run, result.twin, MODEL, made, items, result.best_step)  # first: it took the time
+                log_model_metrics(run, info.model_id, items, metrics, result.best_step)
                 log_result(run, result, report, notes)
                 run.figure(figures.curves(heard.history), "curves.png")
                 if embedded is not None:
@@ -102,7 +112,15 @@ def train_and_evaluate(command: str, experiment: Experiment, console: Console) -
     shutil.rmtree(folder, ignore_errors=True)  # the model is in the store now
     with suppress(OSError):  # other runs' checkpoints
         folder.parent.rmdir()
-    return Outcome(report, [*result.messages, *notes], store)
+    outcome = Outcome(report, [*result.messages, *notes], store)
+    return outcome if register_as is None else registered(outcome, register(store, register_as, info.model_uri, report))
+
+
+def registered(outcome: Outcome, registration: Registration) -> Outcome:
+    """The outcome with what the registry said."""
+    return dataclasses.replace(
+        outcome, notes=[*outcome.notes, registration.sentence], serve=registration.serve(outcome.store)
+    )
 
 
 def card(
@@ -137,7 +155,7 @@ def log_items(run: TrackedRun, items: Items, splits: tuple[str, ...]) -> None:
     for split in splits:
         part = items if split == "all" else items.split(split)
         if len(part):
-            run.dataset(ItemsDataset(part, name=f"{Path(items.source).name or items.source}"), context=split)
+            run.dataset(ItemsDataset(part, name=dataset_name(items)), context=split)
             counts = {name: count for name, count in profile(part).items() if name != "skipped"}
             run.parameters({f"data.{split}": counts})
     if items.skipped:
@@ -151,8 +169,7 @@ def log_items(run: TrackedRun, items: Items, splits: tuple[str, ...]) -> None:
 
 
 def log_result(run: TrackedRun, result: TrainingResult, report: Report, notes: list[str]) -> None:
-    """Logs what training and evaluation gave."""
-    run.metrics(report.metrics, step=result.best_step)
+    """Logs what training and evaluation gave; the metrics are logged with the model."""
     run.metrics({"model/parameters": result.parameters, "training/steps": result.steps}, step=result.best_step)
     run.metrics({"training/best_step": result.best_step}, step=result.best_step)
     run.document(report.protocol, "protocol.json")

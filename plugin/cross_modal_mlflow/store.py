@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FOLDER = Path("mlruns")
 DATABASE = "mlflow.db"
 EXPERIMENT = "cross-modal"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages open on training runs, not on prompts
 _SQLITE = "sqlite:///"
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # seconds, and retries
@@ -71,13 +72,13 @@ def open_store() -> Store:
         CrossModalError: If it cannot be reached or opened, naming its URI; within seconds.
     """
     uri = tracking_uri()
-    _quiet()
+    quiet()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
-        with _one_at_a_time(uri), impatient():
-            _knock(uri)
+        with one_at_a_time(uri), impatient():
+            knock(uri)
             client = MlflowClient(tracking_uri=uri)
             return Store(uri, _experiment(client, uri), client)
     except CrossModalError:
@@ -110,7 +111,7 @@ def _experiment(client: MlflowClient, uri: str) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.create_experiment(name, artifact_location=_artifact_location(uri))
+        return client.create_experiment(name, artifact_location=_artifact_location(uri), tags=KIND)
     except MlflowException:  # another process made it meanwhile
         found = client.get_experiment_by_name(name)
         if found is None:
@@ -120,18 +121,23 @@ def _experiment(client: MlflowClient, uri: str) -> str:
 
 def _artifact_location(uri: str) -> str | None:
     """Beside a SQLite file; a server decides for itself."""
-    path = _sqlite_file(uri)
+    path = sqlite_file(uri)
     return None if path is None else (path.parent / "artifacts").absolute().as_uri()
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite URI; None for any other URI.
+
+    >>> sqlite_file("sqlite:////tmp/mlflow.db"), sqlite_file("http://localhost:5000")
+    (PosixPath('/tmp/mlflow.db'), None)
+    """
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) and len(uri) > len(_SQLITE) else None
 
 
 @contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
+def one_at_a_time(uri: str) -> Iterator[None]:
     """Lets one process at a time open a SQLite store: concurrent first starts die in its migrations."""
-    path = _sqlite_file(uri)
+    path = sqlite_file(uri)
     if path is None:
         yield
         return
@@ -145,7 +151,7 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         raise CrossModalError(f"{uri}: expected to open it within 120 s, found it locked by another process") from None
 
 
-def _knock(uri: str) -> None:
+def knock(uri: str) -> None:
     """Fails at once where a database's host does not answer: MLflow would try again for two minutes."""
     address = urlsplit(uri)
     port = address.port or _PORTS.get(address.scheme.partition("+")[0])
@@ -165,7 +171,7 @@ def impatient() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keeps what MLflow says of its migrations and links off the terminal; a level that the user set stays."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

@@ -88,10 +88,6 @@ class TrackedRun:
         """Keeps a table that MLflow shows as one; cells may be `mlflow.Image`."""
         self._client.log_table(self.run_id, columns, name)
 
-    def folder(self, folder: Path, name: str) -> None:
-        """Keeps a folder's files under an artifact path."""
-        self._client.log_artifacts(self.run_id, str(folder), name)
-
     def environment(self) -> None:
         """Keeps what the run ran on: machine, Python and every installed package's version."""
         packages = installed_packages()
@@ -106,19 +102,26 @@ class TrackedRun:
         }
         self.document({**machine, "packages": packages}, "environment/environment.json")
 
+    def flush(self) -> None:
+        """Writes the metrics that wait now: for whoever reads them back from the store."""
+        self._buffer.flush()
+
     def close(self) -> str | None:
         """Writes the metrics that wait; returns a sentence about those that were lost."""
         return self._buffer.close()
 
 
 @contextmanager
-def tracked_run(command: str, store: Store, *, name: str | None = None) -> Iterator[TrackedRun]:
+def tracked_run(
+    command: str, store: Store, *, name: str | None = None, about: Mapping[str, str] | None = None
+) -> Iterator[TrackedRun]:
     """Starts a run, and ends it FINISHED, FAILED or KILLED.
 
     Args:
         command: The command, kept as a tag.
         store: The tracking store, which has answered.
         name: The run's name; None leaves it to MLflow.
+        about: Tags of this run and of every run that is started inside it, e.g. what `experiment_tags` gives.
 
     Yields:
         The run.
@@ -126,8 +129,9 @@ def tracked_run(command: str, store: Store, *, name: str | None = None) -> Itera
     import mlflow
 
     from cross_modal import __version__
+    from cross_modal_mlflow.run_context import announced
 
-    with tracking_for(store.uri):
+    with tracking_for(store.uri), announced({"version": __version__, **(about or {})}):
         tags = {"cross_modal.command": command, "cross_modal.version": __version__}
         active = mlflow.start_run(experiment_id=store.experiment_id, run_name=name, tags=tags)
         run, status = TrackedRun(store, active.info.run_id), "FAILED"

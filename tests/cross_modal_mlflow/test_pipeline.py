@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cross_modal_mlflow.command_line import main
+from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.store import open_store
 
 
@@ -19,6 +20,10 @@ def report(trained: Path) -> dict[str, Any]:
 def logged(report: dict[str, Any]) -> tuple[Any, Path]:
     run = open_store().client.get_run(report["run_id"])
     return run, Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def twin_folder(report: dict[str, Any]) -> Path:
+    return model_folder(f"runs:/{report['run_id']}/model", open_store)
 
 
 def test_report_has_the_design_keys(report: dict[str, Any]) -> None:
@@ -50,12 +55,47 @@ def test_run_is_complete(trained: Path, report: dict[str, Any]) -> None:
         "matches/text_to_picture.json",
         "confusion/hardest_classes.png",
         "confusion/hardest_classes.json",
-        "model/model.safetensors",
-        "model/twin.json",
     ]
     assert [name for name in expected if not (artifacts / name).is_file()] == []
-    assert {path.suffix for path in (artifacts / "model").iterdir()} == {".safetensors", ".json"}
     assert not (trained / "mlruns" / "checkpoints").exists()
+
+
+def test_the_twin_is_a_logged_model_of_the_run(trained: Path, report: dict[str, Any]) -> None:
+    import mlflow
+
+    store = open_store()
+    run = store.client.get_run(report["run_id"])
+    (output,) = run.outputs.model_outputs
+    model = store.client.get_logged_model(output.model_id)
+    assert (model.name, model.model_type, str(model.status)) == ("model", "few-shot", "READY")
+    assert output.step == int(run.data.metrics["training/best_step"])
+    assert model.params["training.steps"] == "3"
+    assert model.tags["cross_modal.loss"] == "SupConLoss"
+    assert model.tags["cross_modal.digest"] == report["protocol"]["digest"]
+    folder = twin_folder(report).parent
+    assert {path.suffix for path in (folder / "twin").iterdir()} == {".safetensors", ".json"}
+    request = json.loads((folder / "serving_input_example.json").read_text())
+    assert request["params"] == {"task": "classify"}
+    assert [row[1] for row in request["dataframe_split"]["data"]] == ["support", "support", "query"]
+    assert (
+        mlflow.models.Model.load(str(folder)).metadata["cross_modal_mlflow"]["digest"]
+        == model.tags["cross_modal.digest"]
+    )
+
+
+def test_scores_belong_to_run_model_and_dataset(trained: Path, report: dict[str, Any]) -> None:
+    store = open_store()
+    (output,) = store.client.get_run(report["run_id"]).outputs.model_outputs
+    scores = {each.key: each for each in store.client.get_logged_model(output.model_id).metrics}
+    for name, value in report["metrics"].items():
+        assert scores[name].value == pytest.approx(value)
+        assert scores[name].dataset_digest == report["protocol"]["split_digest"]
+        assert scores[name].dataset_name == "glyphs"
+        assert len(store.client.get_metric_history(report["run_id"], name)) == 1  # one row, not one for each of them
+    assert "validation/score" in scores
+    order = [{"field_name": "metrics.episodes/20way_1shot/accuracy", "dataset_name": "glyphs", "ascending": False}]
+    best = store.client.search_logged_models([store.experiment_id], order_by=order)
+    assert best[0].model_id == output.model_id
 
 
 def test_curves_have_steps(trained: Path, report: dict[str, Any]) -> None:
@@ -70,7 +110,8 @@ def test_config_artifact_runs_again(trained: Path, report: dict[str, Any], capsy
     _, artifacts = logged(report)
     assert main(["train", "--config", str(artifacts / "config.yaml"), "--print_config"]) == 0
     again = yaml.safe_load(capsys.readouterr().out)
-    assert again == yaml.safe_load((artifacts / "config.yaml").read_text())
+    settings = yaml.safe_load((artifacts / "config.yaml").read_text())
+    assert {name: again[name] for name in settings} == settings
 
 
 def test_evaluate_measures_the_logged_model_as_training_did(
@@ -94,8 +135,7 @@ def test_evaluate_measures_the_logged_model_as_training_did(
 def test_evaluate_warns_of_classes_that_were_trained_on(
     trained: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, artifacts = logged(report)
-    words = ["evaluate", str(artifacts / "model"), "--split", "train", "--ways", "5", "--shots", "1", "--episodes", "5"]
+    words = ["evaluate", str(twin_folder(report)), "--split", "train", "--ways", "5", "--shots", "1", "--episodes", "5"]
     assert main(words) == 0
     assert "have the name of a class that the model was trained on" in capsys.readouterr().out
 
@@ -113,8 +153,7 @@ def test_evaluate_scores_lakes_runs(trained: Path, report: dict[str, Any], tmp_p
                 Image.fromarray(picture).save(tmp_path / f"{run}_{kind}{number}.png")
             rows.append(f"{run},{run}_test{number}.png,{run}_support{number}.png")
     (tmp_path / "runs.csv").write_text("\n".join(rows) + "\n")
-    _, artifacts = logged(report)
-    words = ["evaluate", str(artifacts / "model"), "--ways", "5", "--shots", "1", "--episodes", "5"]
+    words = ["evaluate", str(twin_folder(report).parent), "--ways", "5", "--shots", "1", "--episodes", "5"]
     assert main([*words, "--lake-runs", str(tmp_path / "runs.csv"), "--json", "lake.json"]) == 0
     found = json.loads((trained / "lake.json").read_text())["metrics"]
     assert found["lake/accuracy"] == 1.0  # each test image equals its support

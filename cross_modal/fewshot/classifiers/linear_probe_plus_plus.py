@@ -31,7 +31,7 @@ from cross_modal.fewshot.classifiers.short_steps import threads_for
 from cross_modal.fewshot.classifiers.text_evidence import text_scores, texts_as_shots
 
 MOMENTUM, ALPHA_EVERY = 0.9, 10
-ALPHA_STARTS = (250.0, 25.0, 2.5)  # the published one, and two for texts that say less
+ALPHA_STARTS = (250.0, 2.5)  # the published one, and one for texts that say little
 EPOCHS = 300
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -51,7 +51,7 @@ class LinearProbePlusPlus(FewShotClassifier):
         classes: (C,) labels of the rows of `texts`.
         epochs: Full-batch epochs; the search finds the best number.
         alpha_start: The factor of the first α, 250 as published. Texts that say little, with so much weight, drown the
-            shots for all 300 epochs, so the search tries smaller ones too.
+            shots for all 300 epochs, so the search tries a small one too.
         scale: s, which is used only where there is no shot at all.
         metric: "cosine" or "euclidean".
     """

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from cross_modal.configuration import Experiment
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.report import Goal
+from cross_modal_mlflow.training_options import TrainingOptions
 
 EXAMPLES = """\
 examples:
   cross-modal demo
+  cross-modal demo --register glyphs                     and serve it: the last lines say how
   cross-modal demo --json demo.json --training.seed 1
   cross-modal demo --training.steps 20                   a quick look at what is logged"""
 ONE_SHOT, ZERO_SHOT, BOTH = (
@@ -26,19 +27,21 @@ def run(call: Call) -> None:
     resource = files("cross_modal_mlflow") / "demo.yaml"
     with as_file(resource) as path:
         config = str(path) if path.is_file() else None
-        experiment = parse(
-            Experiment, call.arguments, command=call.command, examples=EXAMPLES, usage="[options]", config=config
+        options = parse(
+            TrainingOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="[options]", config=config
         )
+    experiment = options.experiment()
     from cross_modal_mlflow.pipeline import train_and_evaluate
     from cross_modal_mlflow.summary import print_outcome, stderr, stdout
 
-    outcome = train_and_evaluate(call.command, experiment, stderr())
+    outcome = train_and_evaluate(call.command, experiment, stderr(), register_as=options.register)
     print_outcome(
         stdout(),
         outcome,
         call.json,
         goals=goals(outcome.report.metrics),
         next_steps=[
+            *outcome.serve,
             f"cross-modal evaluate runs:/{outcome.report.run_id}/model --ways 50 --shots 0 1",
             "cross-modal train --data YOUR_FOLDER_OF_CLASS_FOLDERS",
         ],
