@@ -1,9 +1,30 @@
-"""No test reads or writes the user's own feature store."""
+"""No test reads or writes the user's own feature store, and none leaves MLflow's variables behind."""
+
+import os
+from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_feature_store_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fixtures of modules and sessions share one store; it is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSS_MODAL_CACHE", str(tmp_path_factory.mktemp("features")))
+        yield
 
 
 @pytest.fixture(autouse=True)
 def own_feature_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has an empty feature store of its own."""
     monkeypatch.setenv("CROSS_MODAL_CACHE", str(tmp_path_factory.mktemp("features")))
+
+
+@pytest.fixture(autouse=True)
+def unchanged_mlflow_variables() -> Iterator[None]:
+    """`mlflow.set_experiment` and its like write variables that the next test would obey."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        del os.environ[name]
+    os.environ.update(before)

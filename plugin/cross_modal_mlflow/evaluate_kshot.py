@@ -135,7 +135,7 @@ def measure_kshot_of_model(
     with _run(options, store, Path(source).name or source) as run:
         run.tags({"cross_modal.model": options.model})
         own = ("train", "validation") if pools.manner == "own splits" else ()
-        log_items(run, items, tuple(dict.fromkeys([*own, options.split])))
+        log_items(run, items, tuple(dict.fromkeys([*own, options.split])), options.items)
         features = FeatureStore.open() if options.items.feature_store else None
         total = len(used.test) + len(used.validation) + len(used.support) * (1 + (config.views > 1) * config.views)
         with clock.phase("embedding"), counting(console, "embedding pictures") as count:

@@ -65,7 +65,7 @@ def measure_model(
         run.tags({"cross_modal.model": options.model})
         run.text(yaml.safe_dump(dataclasses.asdict(options), sort_keys=False, allow_unicode=True), "config.yaml")
         run.environment()
-        log_items(run, items, (options.split,))
+        log_items(run, items, (options.split,), options.items)
         with clock.phase("embedding"), working(console, f"embedding {len(chosen):,} items"):
             embedded = embed(on_device(twin), chosen, options.items)
         with clock.phase("evaluation"), working(console, "measuring"):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cross_modal.configuration import Experiment
+from cross_modal.configuration import DataConfig, Experiment
 from cross_modal.data.items import Items
 from cross_modal.data.sources import read_items
 from cross_modal.embed_items import image_rows, text_rows
@@ -146,16 +146,17 @@ def log_start(run: TrackedRun, experiment: Experiment, items: Items) -> None:
     run.parameters(experiment)
     run.text(config_yaml(experiment), "config.yaml")
     run.environment()
-    log_items(run, items, ("train", "validation", "test"))
+    log_items(run, items, ("train", "validation", "test"), experiment.items)
 
 
-def log_items(run: TrackedRun, items: Items, splits: tuple[str, ...]) -> None:
+def log_items(run: TrackedRun, items: Items, splits: tuple[str, ...], config: DataConfig) -> None:
     """Logs the data: one dataset a split, counts as parameters, and the items that were left out."""
+    settings = {name: value for name, value in vars(config).items() if value != getattr(DataConfig(), name)}
     run.tags({"cross_modal.data": items.source, "cross_modal.digest": items.digest})
     for split in splits:
         part = items if split == "all" else items.split(split)
         if len(part):
-            run.dataset(ItemsDataset(part, name=dataset_name(items)), context=split)
+            run.dataset(ItemsDataset(part, dataset_name(items), settings=settings), context=split)
             counts = {name: count for name, count in profile(part).items() if name != "skipped"}
             run.parameters({f"data.{split}": counts})
     if items.skipped:

@@ -230,7 +230,7 @@ class TestLogging:
         assert same(twin, cross_modal_mlflow.load_model(info.model_uri))
 
     def test_an_existing_logged_model_is_filled(self, twin: TwinEncoder, tracking: str) -> None:
-        waiting = mlflow.create_external_model(name="later")
+        waiting = mlflow.initialize_logged_model(name="later")
         info = cross_modal_mlflow.log_model(twin, model_id=waiting.model_id)
         assert info.model_id == waiting.model_id
         assert same(twin, cross_modal_mlflow.load_model(f"models:/{waiting.model_id}"))

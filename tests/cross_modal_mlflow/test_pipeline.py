@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
+from cross_modal.configuration import DataConfig
+from cross_modal.data.sources import read_items
 from cross_modal_mlflow.command_line import main
 from cross_modal_mlflow.models import model_folder
+from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.store import open_store
+from cross_modal_mlflow.tracking import tracked_run
 
 
 @pytest.fixture
@@ -187,3 +191,18 @@ def test_failed_training_ends_failed(trained: Path, capsys: pytest.CaptureFixtur
     (latest,) = store.client.search_runs([store.experiment_id], max_results=1)
     assert latest.info.status == "FAILED"
     assert "NoSuchLoss" in latest.data.tags["cross_modal.error"]
+
+
+def test_a_logged_split_is_loaded_as_it_was_made(workplace: Path) -> None:
+    import mlflow
+
+    rows = [f"name {number} of {label},class {label}" for label in range(12) for number in range(3)]
+    Path("names.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    store, config = open_store(), DataConfig(seed=3)
+    items = read_items("names.csv", config)
+    with tracked_run("train", store) as run:
+        log_items(run, items, ("test",), config)
+    (logged_input,) = store.client.get_run(run.run_id).inputs.dataset_inputs
+    loaded = mlflow.data.get_source(logged_input).load()
+    assert loaded.digest == items.split("test").digest
+    assert loaded.digest != read_items("names.csv").split("test").digest

@@ -43,6 +43,12 @@ def test_a_store_that_does_not_answer_is_one_line(uri: str, workplace: Path, mon
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_mlflow_opens_our_experiment_on_training_runs(workplace: Path) -> None:
+    store = open_store()
+    tags = store.client.get_experiment(store.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_a_deleted_experiment_is_said(workplace: Path) -> None:
     store = open_store()
     store.client.delete_experiment(store.experiment_id)
