@@ -17,11 +17,12 @@ from cross_modal.encoders.embedding import embed_images
 from cross_modal.encoders.saved_twin import load_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
-from cross_modal.evaluation import evaluate_embeddings
+from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
 from cross_modal.fewshot.lake_runs import read_lake_runs, score_lake_runs
 from cross_modal.fewshot.mixture import Mixture
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.measurement import classes_trained_on, embed, protocol, settings_for
+from cross_modal_mlflow.open_set_measurement import measure_strangers
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.report import Report
@@ -71,6 +72,10 @@ def measure_model(
         with clock.phase("evaluation"), working(console, "measuring"):
             result = evaluate_embeddings(embedded, settings_for(chosen, config), mixture=mixture, metric=twin.metric)
             metrics, notes = dict(result.metrics), [*leak_notes(card, chosen), *result.notes]
+            if options.open_set:
+                found, more = _measure_open_set(twin, items, embedded, options, settings_for(chosen, config))
+                metrics |= found
+                notes += more
             if options.lake_runs is not None:
                 metrics |= measure_lake_runs(twin, options, source, run)
         report = Report("evaluate", protocol(items, options.split, config), metrics, clock.seconds, run.run_id)
@@ -85,6 +90,21 @@ def measure_model(
                 run.text("\n".join(notes) + "\n", "notes.txt")
         run.metrics({f"seconds/{name}": value for name, value in clock.seconds.items()})
     return report, notes
+
+
+def _measure_open_set(
+    twin: TwinEncoder, items: Items, measured: EvaluationItems, options: EvaluateOptions, config: EvaluationConfig
+) -> tuple[dict[str, float], list[str]]:
+    """Open-set episodes; the thresholds come from the source's validation classes, unless those are measured."""
+    validation = items.split("validation")
+    apart = options.split in {"train", "test"} and len(validation) and validation.labels is not None
+    return measure_strangers(
+        embed(twin, validation, options.items) if apart else None,
+        measured,
+        config,
+        false_accept_rate=options.false_accept_rate,
+        metric=twin.metric,
+    )
 
 
 def measure_lake_runs(twin: TwinEncoder, options: EvaluateOptions, source: str, run: TrackedRun) -> dict[str, float]:

@@ -129,14 +129,15 @@ def _number(name: str, value: float) -> str:
     """Shares as percentages, counts as integers, everything else with four digits."""
     if math.isnan(value):
         return "–"
-    if name.endswith("/accuracy") or any(part in name for part in ("recall_at", "map_at", "mrr")):
+    shares = ("recall_at", "map_at", "mrr", "auroc", "fpr_at", "accuracy_at", "accept_rate")
+    if name.endswith("/accuracy") or any(part in name for part in shares):
         return f"{100 * value:.2f} %"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4g}"
 
 
 def _order(name: str) -> tuple[Any, ...]:
     """Episodes, retrieval, the rest; numbers inside a name by their size."""
-    sections = ("episodes", "lake", "retrieval", "verification")
+    sections = ("episodes", "open_set", "lake", "retrieval", "verification")
     head = name.split("/")[0]
     place = sections.index(head) if head in sections else len(sections)
     pieces = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in _split_digits(name)]

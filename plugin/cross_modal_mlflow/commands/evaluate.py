@@ -23,6 +23,7 @@ examples:
   cross-modal evaluate runs:/RUN_ID/model --data items.csv --ways 5 20 --shots 0 1 5 --episodes 1000
   cross-modal evaluate models:/birds@champion --data photos/ --split all --json birds.json
   cross-modal evaluate model/ --data omniglot/manifest.csv --lake-runs omniglot/oneshot_runs.csv
+  cross-modal evaluate model/ --data items.csv --open-set --false-accept-rate 0.01      known or a stranger?
 
 which few-shot classifier, and is another shot worth it (--kshot):
   cross-modal evaluate runs:/RUN_ID/model --kshot 1 2 4 --allow-fewer
@@ -45,6 +46,8 @@ class EvaluateOptions(EvaluationConfig):
         data: The source, as for train; none takes what the model was trained on.
         split: The split that is measured; "all" takes every item.
         lake_runs: A CSV file with the columns run, test_image and support_image: Lake's fixed runs, measured too.
+        open_set: Episodes with as many unknown classes as known ones, too: how well strangers are told from the known,
+            at a threshold that the source's validation classes set (see false_accept_rate).
         features: Stored embeddings (.npz) instead of a model and its data: they are measured by the K-shot protocol.
         kshot: The K-shot protocol instead of episodes: every method learns all classes at once from K pictures of each,
             and names alone are measured beside it. Where the split has classes of its own, 30 % of each class's
@@ -59,7 +62,8 @@ class EvaluateOptions(EvaluationConfig):
         views: K-shot: augmented views of each support picture, for the methods that use them (Tip-Adapter averages 10).
         base_to_new: K-shot: learn the first half of the classes, measure both halves, each among its own classes.
         without_texts: K-shot: pictures alone, as if classes had no names.
-        false_accept_rate: K-shot: share of strangers that may be taken for a known class; sets where "unknown" begins.
+        false_accept_rate: K-shot and open set: share of strangers that may be taken for a known class; sets where
+            "unknown" begins.
         templates: K-shot: what a class's name is put into before it is encoded: plain, openai_imagenet (80),
             simple_imagenet (7), one template with {} in it, or a file with one in each line.
         csv: K-shot: a file for all fits, one a row, with the chosen hyper-parameters and the protocol.
@@ -70,6 +74,7 @@ class EvaluateOptions(EvaluationConfig):
     data: str | None = None
     split: Literal["train", "validation", "test", "all"] = "test"
     lake_runs: str | None = None
+    open_set: bool = False
     features: str | None = None
     kshot: list[int] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
