@@ -64,7 +64,7 @@ class GaussianDiscriminant(FewShotClassifier):
     """
 
     views: ClassVar[Views] = "rows"
-    grid: ClassVar[Mapping[str, Sequence[Any]]] = {"alpha": (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)}
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {"alpha": tuple(10.0**power for power in range(-4, 5))}
     closed_form: ClassVar[bool] = True
 
     def __init__(

@@ -7,12 +7,14 @@ repeat what they have in common. Points that differ only in shared names form a 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.classifiers.classifier import grid_points
+from cross_modal.fewshot.classifiers.short_steps import side_by_side
 
 if TYPE_CHECKING:
     from cross_modal.fewshot.classifiers.classifier import FewShotClassifier
@@ -26,6 +28,8 @@ def search_by_groups(
     grid: Mapping[str, Sequence[Any]],
     shared: Collection[str],
     measure: Callable[[Point, list[Point]], Sequence[Trial]],
+    *,
+    at_once: bool = False,
 ) -> list[Trial]:
     """Measures each group of grid points together.
 
@@ -33,6 +37,7 @@ def search_by_groups(
         grid: Values of each hyper-parameter.
         shared: Names whose values are measured together.
         measure: Gets what a group has in common and its points; gives a trial for each, in order.
+        at_once: Measure groups side by side, each on one core.
 
     Returns:
         One trial for each grid point, in grid order.
@@ -46,10 +51,14 @@ def search_by_groups(
     apart = [name for name in grid if name not in shared]
     for place, point in enumerate(points):
         groups.setdefault(tuple(list(grid[name]).index(point[name]) for name in apart), []).append(place)
+    work = [
+        partial(measure, {name: points[places[0]][name] for name in apart}, [points[place] for place in places])
+        for places in groups.values()
+    ]
+    found = side_by_side(work) if at_once else [each() for each in work]
     trials: dict[int, Trial] = {}
-    for places in groups.values():
-        common = {name: points[places[0]][name] for name in apart}
-        trials.update(zip(places, measure(common, [points[place] for place in places]), strict=True))
+    for places, measured in zip(groups.values(), found, strict=True):
+        trials.update(zip(places, measured, strict=True))
     return [trials[place] for place in range(len(points))]
 
 

@@ -31,7 +31,7 @@ from cross_modal.fewshot.classifiers.short_steps import threads_for
 from cross_modal.fewshot.classifiers.text_evidence import text_scores, texts_as_shots
 
 MOMENTUM, ALPHA_EVERY = 0.9, 10
-ALPHA_STARTS = (250.0, 2.5)  # the published one, and one for texts that say little
+ALPHA_STARTS = (250.0, 25.0, 2.5)  # the published one, and two for texts that say less
 EPOCHS = 300
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -51,7 +51,7 @@ class LinearProbePlusPlus(FewShotClassifier):
         classes: (C,) labels of the rows of `texts`.
         epochs: Full-batch epochs; the search finds the best number.
         alpha_start: The factor of the first α, 250 as published. Texts that say little, with so much weight, drown the
-            shots for all 300 epochs, so the search tries a small one too.
+            shots for all 300 epochs, so the search tries smaller ones too.
         scale: s, which is used only where there is no shot at all.
         metric: "cosine" or "euclidean".
     """
@@ -118,7 +118,7 @@ class LinearProbePlusPlus(FewShotClassifier):
             fitted._train(max(asked), validate)
             return [(point, found[epoch]) for point, epoch in zip(points, asked, strict=True)]
 
-        return search_by_groups(grid, {"epochs"}, measure)
+        return search_by_groups(grid, {"epochs"}, measure, at_once=True)
 
     def _tensors(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Placed rows (Q, D), and what α weighs (Q, C): zero without texts."""
