@@ -7,6 +7,7 @@ what the next one is compared with.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
@@ -141,6 +142,7 @@ def register(store: Store, name: str, model_uri: str, report: Report) -> Registr
                 model_id=model_uri.removeprefix("models:/"),
                 tags={f"{_PREFIX}version": report.version, **({} if score is None else score.tags())},
             ).version
+            _link(client, model_uri.removeprefix("models:/"), name, str(version))
             wins, reason = (True, "the first one") if present is None else better(score, reigning, str(present))
             if wins:
                 client.set_registered_model_alias(name, ALIAS, str(version))
@@ -151,6 +153,15 @@ def register(store: Store, name: str, model_uri: str, report: Report) -> Registr
             "the run and its model are logged"
         ) from error
     return Registration(name, int(version), wins, reason)
+
+
+def _link(client: MlflowClient, model_id: str, name: str, version: str) -> None:
+    """Lets the logged model's page show its version, as `mlflow.register_model` does and the client does not."""
+    from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+    versions = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    versions.append({"name": name, "version": version})
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(versions)})
 
 
 def measured(report: Report, metric: str | None = None) -> Score | None:

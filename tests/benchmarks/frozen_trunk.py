@@ -61,15 +61,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CROSS_MODAL_CACHE"] = str(Path(folder) / "features")
         seconds, losses = {}, {}
-        for name, store, steps in (("fill", True, FILLED), ("store", True, FILLED), ("encode", False, STEPS)):
+        runs = (("fill", True, FILLED), ("store", True, FILLED), ("encode", False, STEPS), ("again", True, STEPS))
+        for name, store, steps in runs:
             clock = Clock()
             train(settings(store, steps), items, folder=folder, listener=clock)
             seconds[name] = float(np.median(np.diff(clock.times)))
             losses[name] = np.array(clock.losses)
             print(f"{name}: {seconds[name]:.3f} s a step (median of {len(clock.times) - 1})", flush=True)
-    apart = np.abs(losses["store"][:1] - losses["encode"][:1]) / np.abs(losses["encode"][:1])
+    apart = np.abs(losses["again"] - losses["encode"]) / np.abs(losses["encode"])
     print(f"the store makes a step {seconds['encode'] / seconds['store']:.0f} times faster (goal: 30)")
-    print(f"first loss apart by {float(apart.max()):.1e} relative (goal: 1e-3)")
+    print(f"losses of {STEPS} steps apart by at most {float(apart.max()):.1e} relative (goal: 1e-3)")
 
 
 if __name__ == "__main__":

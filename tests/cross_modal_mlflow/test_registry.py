@@ -1,3 +1,4 @@
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,8 @@ def test_the_first_version_is_the_champion(store: Store) -> None:
     version = store.client.get_model_version("glyphs", "1")
     assert version.source == uri
     assert Score.from_tags(version.tags) == Score(ONE_SHOT, 0.9, 0.01, "aaaa", "5 queries a class")
+    linked = store.client.get_logged_model(uri.removeprefix("models:/")).tags["mlflow.modelVersions"]
+    assert json.loads(linked) == [{"name": "glyphs", "version": "1"}]
 
 
 def test_a_version_beyond_doubt_better_takes_over(store: Store) -> None:
