@@ -71,7 +71,9 @@ def leave_one_out(classifier: FewShotClassifier, progress: Callable[[int, int], 
 
     Returns:
         (N,) score of the shot's own class less the best other, by the classifier that never had this shot: negative
-        ones are probably mislabelled. NaN where nothing else is known of its class, neither shot nor text.
+        ones are probably mislabelled. Where votes are summed, the shots that are left speak for as many as there were,
+        since every class would otherwise lose by numbers alone. NaN where nothing else is known of the shot's class,
+        neither shot nor text.
 
     Raises:
         CrossModalError: One class only, so that there is no other.
@@ -85,7 +87,7 @@ def leave_one_out(classifier: FewShotClassifier, progress: Callable[[int, int], 
     if scores is None:
         scores = _refitted(classifier, np.flatnonzero(~alone), progress)
     rows = np.arange(len(y))
-    own = scores[rows, y].copy()
+    own = scores[rows, y] + classifier._lost_by_numbers(scores[rows, y])
     others = scores.copy()
     others[rows, y] = -np.inf
     return np.where(alone, np.nan, own - others.max(axis=1))

@@ -204,6 +204,10 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
             f"{type(self).__name__}: its scores are no sum over supports, so none has a share in them"
         )
 
+    def _lost_by_numbers(self, own: np.ndarray) -> np.ndarray:
+        """(N,) what each shot's own class lacks in its score (N,) without it, by having one shot less to sum over."""
+        return np.zeros_like(own)
+
     def _scores_without(self) -> np.ndarray | None:
         """(N, C) scores of every support as if it had not been there; None where only a refit can tell."""
         return None

@@ -108,6 +108,13 @@ class TipAdapter(FewShotClassifier):
         scores[np.arange(len(rows)), y] -= own if self.texts_ is None else self.alpha * own
         return scores
 
+    def _lost_by_numbers(self, own: np.ndarray) -> np.ndarray:
+        """The mean vote of the shots that are left: votes are summed, and one is missing."""
+        rows, y = np.arange(len(own)), self.support_classes_
+        text = self._text_scores(self.support_)
+        votes = own if text is None else own - text[rows, y]
+        return votes / np.maximum(self.shots_[y] - 1, 1)
+
     def _text_scores(self, X: np.ndarray) -> np.ndarray | None:
         if self.class_vectors_ is None:
             return None
