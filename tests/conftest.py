@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -23,6 +24,19 @@ def own_feature_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 @pytest.fixture(autouse=True)
 def unchanged_mlflow_variables() -> Iterator[None]:
     """`mlflow.set_experiment` and its like write variables that the next test would obey."""
+    with _unchanged_variables():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unchanged_mlflow_variables_of_a_module() -> Iterator[None]:
+    """The same for the fixtures that the tests of a module share."""
+    with _unchanged_variables():
+        yield
+
+
+@contextmanager
+def _unchanged_variables() -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
     yield
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:

@@ -76,7 +76,8 @@ def test_make_targets_exist() -> None:
 @pytest.mark.slow
 def test_commands_run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(project)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     model = ""
     for command in (command for command in COMMANDS if command.startswith("cross-modal ")):
         words = [model if "RUN_ID" in word else word for word in shlex.split(command)[1:]]

@@ -88,11 +88,13 @@ class TestAnswers:
         request = pd.DataFrame({"image": [picture(1), picture(1)], "pair": ["p", "p"]})
         assert served.predict(request, {"task": "verify", "threshold": 0.9}).label.tolist() == ["same"]
 
-    def test_the_calibrated_threshold_rejects_when_asked(self, with_support: ServedTwin) -> None:
-        stranger = [picture(9)]
-        assert with_support.predict(stranger).label.tolist() != [""]
-        assert with_support.predict(stranger, {"reject": True}).label.tolist() == [""]
-        assert with_support.predict([picture(1)], {"reject": True}).label.tolist() == ["class 1"]
+    def test_the_calibrated_threshold_rejects_when_asked(self) -> None:
+        twin, stranger = tiny_twin(), [picture(9)]
+        pictures = Items.of(images=ITEMS.images, labels=ITEMS.labels)  # without names a picture scores 100 with itself
+        served = ServedTwin(twin, support=encode_support(twin, pictures, threshold=99.9))
+        assert served.predict(stranger).label.tolist() != [""]
+        assert served.predict(stranger, {"reject": True}).label.tolist() == [""]
+        assert served.predict([picture(1)], {"reject": True}).label.tolist() == ["class 1"]
 
     def test_requests_at_the_same_time_do_not_disturb_each_other(self, with_support: ServedTwin) -> None:
         def ask(seed: int) -> str:
