@@ -26,6 +26,7 @@ Layer = Literal["tokens", "embedding"]
 REVISION = 1  # of our own decoding, tokenizing and encoding: goes up when their output changes
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "timm", "tokenizers", "transformers", "Pillow", "numpy")
 KEY_BYTES = 16
+_OF_TRUNKS = {"image", "text", "freeze"}
 
 
 def describe_encoder(twin: TwinEncoder, modality: Modality, layer: Layer) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def describe_encoder(twin: TwinEncoder, modality: Modality, layer: Layer) -> dic
     names = ("size", "channels", "mean", "std", "resize", "interpolation", "context", "width")
     parameter = next(trunk.parameters())
     module: nn.Module = trunk if layer == "tokens" else twin
+    shape = {name: value for name, value in dataclasses.asdict(twin.config).items() if name not in _OF_TRUNKS}
     return {
         "modality": modality,
         "layer": layer,
@@ -58,6 +60,7 @@ def describe_encoder(twin: TwinEncoder, modality: Modality, layer: Layer) -> dic
         "preprocessing": {name: _plain(getattr(trunk, name)) for name in names if hasattr(trunk, name)},
         "state": hashlib.sha256(json.dumps(trunk.state(), sort_keys=True).encode()).hexdigest(),
         "weights": weights_digest(module),
+        "head": None if layer == "tokens" else shape,  # heads and normalisation leave no trace in the weights
         "compute": f"{str(parameter.dtype).removeprefix('torch.')} on {parameter.device.type}",
         "revision": REVISION,
         "versions": _versions(),

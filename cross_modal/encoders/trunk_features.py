@@ -32,7 +32,7 @@ class TrunkFeatures:
     Attributes:
         encoded: Items that had to be encoded so far.
         read: Items that were served so far.
-        failure: Why the store is no longer used (it is full, or values pass float16); None while it is.
+        failure: Why nothing more is kept (the store is full, or values pass float16); None while all is well.
     """
 
     def __init__(self, twin: TwinEncoder, modality: Modality, store: FeatureStore) -> None:
@@ -51,19 +51,22 @@ class TrunkFeatures:
             encode: Positions (M,) among the keys → their tokens; called for those that are missing.
 
         Returns:
-            Tokens on the CPU, float16 from the store; float32 where the store is not used.
+            Tokens on the CPU, float16 from the store; float32 where some had to be encoded.
         """
         if self.failure is None:
             try:
                 self._keep(keys, encode)
-                stored = self.entry.read(self.entry.find(keys))
             except CrossModalError as error:
                 self.failure = str(error)
-            else:
-                self.read += len(keys)
-                pooled = None if stored.pooled is None else torch.from_numpy(stored.pooled)
-                return Tokens(torch.from_numpy(stored.values), torch.from_numpy(stored.mask), pooled)
-        return encode(np.arange(len(keys))).to("cpu")
+        rows = self.entry.find(keys)
+        missing, known = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
+        if not known.size:
+            return encode(missing).to("cpu")
+        self.read += len(known)
+        stored = self.entry.read(rows[known])
+        pooled = None if stored.pooled is None else torch.from_numpy(stored.pooled)
+        tokens = Tokens(torch.from_numpy(stored.values), torch.from_numpy(stored.mask), pooled)
+        return _joined(tokens, known, encode(missing).to("cpu"), missing) if missing.size else tokens
 
     def _keep(self, keys: np.ndarray, encode: Callable[[np.ndarray], Tokens]) -> None:
         """Encodes what is missing, each key once, and appends it."""
@@ -78,3 +81,17 @@ class TrunkFeatures:
             lengths = tokens.mask.sum(1).numpy()
             self.entry.append(keys[rows], tokens.values[tokens.mask].float().numpy(), lengths, pooled)
             self.encoded += len(rows)
+
+
+def _joined(stored: Tokens, known: np.ndarray, fresh: Tokens, missing: np.ndarray) -> Tokens:
+    """The tokens of one batch, some from the store and some encoded, in the batch's order."""
+    longest, count = max(stored.mask.shape[1], fresh.mask.shape[1]), len(known) + len(missing)
+    values = torch.zeros(count, longest, stored.values.shape[2])
+    mask = torch.zeros(count, longest, dtype=torch.bool)
+    pooled = None if stored.pooled is None else torch.zeros(count, stored.pooled.shape[1])
+    for part, places in ((stored, torch.from_numpy(known)), (fresh, torch.from_numpy(missing))):
+        values[places, : part.mask.shape[1]] = part.values.float()
+        mask[places, : part.mask.shape[1]] = part.mask
+        if pooled is not None and part.pooled is not None:
+            pooled[places] = part.pooled.float()
+    return Tokens(values, mask, pooled)

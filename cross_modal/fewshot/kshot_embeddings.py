@@ -167,7 +167,11 @@ def _class_texts(
     def embed(prompts: list[str]) -> np.ndarray:
         return embed_texts(twin, prompts) if store is None else stored_text_embeddings(twin, prompts, store)
 
-    rows = embed(texts) if templates == "plain" else class_text_embeddings(texts, read_templates(templates), embed)
+    rows = (
+        embed(texts)
+        if templates == "plain"
+        else class_text_embeddings(texts, read_templates(templates), embed, normalise=twin.normalise)
+    )
     return class_texts(rows, np.searchsorted(classes, _labels(pools, pools.texts)), len(classes), twin.metric)
 
 

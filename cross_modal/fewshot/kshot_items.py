@@ -38,8 +38,8 @@ class KShotItems:
         support: (S,) int64 rows that supports are drawn from.
         validation: (V,) int64 rows for selection; empty where the data has none to give.
         test: (Q,) int64 rows that are measured, once.
-        texts: (T,) int64 rows, one a distinct text of a class. No text that belongs to a validation or test picture
-            is among them.
+        texts: (T,) int64 rows, one a distinct text of a class. No text that belongs to a test picture, or to a picture
+            of the data's own validation, is among them; where validation is held out of the support later, it is.
         manner: "own splits" (the classes of the measured split are those of train) or "divided classes".
         notes: What was left out and why, a sentence each.
     """

@@ -35,8 +35,9 @@ class Shots:
         """The support as a method takes it.
 
         Args:
-            views: "plain" takes the items, "mean" the mean of each item's views at length one (the keys of Tip-Adapter,
-                Zhang et al. 2022), "rows" every view as an item. Without views all take the items.
+            views: "plain" takes the items, "mean" the mean of each item's views (the keys of Tip-Adapter, Zhang et al.
+                2022; at length one for cosine, with its magnitude for Euclidean distance), "rows" every view as an
+                item. Without views all take the items.
 
         Returns:
             (S, D) or (S·V, D) embeddings and their labels.
@@ -48,6 +49,8 @@ class Shots:
         if views == "rows":
             return several.reshape(-1, several.shape[2]), np.repeat(y, several.shape[1])
         mean = several.mean(axis=1)
+        if self.side.metric != "cosine":
+            return mean, y
         return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(mean.dtype).tiny), y
 
     def validation(self) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:

@@ -108,6 +108,8 @@ def class_text_embeddings(
     names: Sequence[str],
     templates: str | Sequence[Template],
     embed: Callable[[list[str]], np.ndarray],
+    *,
+    normalise: bool = True,
 ) -> np.ndarray:
     """One text embedding a class.
 
@@ -115,9 +117,10 @@ def class_text_embeddings(
         names: C class names.
         templates: What `named_templates` knows by name, one template, or several.
         embed: Prompts → (n, D) float embeddings.
+        normalise: Put prompts and means at length one, as above; False keeps magnitudes, for Euclidean distance.
 
     Returns:
-        (C, D) t_c, each of length one, in the dtype of what `embed` gives (float32 at least).
+        (C, D) t_c, in the dtype of what `embed` gives (float32 at least).
 
     Raises:
         CrossModalError: No names, no or broken templates, or embeddings that are not one finite row a prompt.
@@ -134,9 +137,11 @@ def class_text_embeddings(
     for begin in range(0, len(names), at_once):
         some = [str(name) for name in names[begin : begin + at_once]]
         prompts = [prompt(template, name) for name in some for template in several]
-        rows = _at_length_one(_checked(embed(prompts), len(prompts)))
+        rows = _checked(embed(prompts), len(prompts))
+        rows = _at_length_one(rows) if normalise else rows
         parts.append(rows.reshape(len(some), len(several), -1).mean(axis=1))
-    return _at_length_one(np.concatenate(parts))
+    means = np.concatenate(parts)
+    return _at_length_one(means) if normalise else means
 
 
 def _templates(templates: str | Sequence[Template]) -> tuple[Template, ...]:

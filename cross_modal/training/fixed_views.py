@@ -21,6 +21,7 @@ from cross_modal.training.augmentation import affine_maps
 from cross_modal.training.counter_random import uniform
 
 _CHOICE = 4  # stream of random numbers
+_MOST = 32  # views that the number of a content and its view have room for
 _SETTINGS = ("rotation", "scale", "shear", "shift", "flip")
 
 
@@ -32,12 +33,14 @@ class FixedViews:
         contents: (N,) content hashes of the pictures, 32 bytes each.
 
     Raises:
-        CrossModalError: If `views` is below 1.
+        CrossModalError: If `views` is below 1 or above 32.
     """
 
     def __init__(self, config: AugmentationConfig, contents: Sequence[bytes]) -> None:
         if config.views < 1:
             raise CrossModalError(f"augmentation.views: expected at least 1, found {config.views}")
+        if config.views > _MOST:
+            raise CrossModalError(f"augmentation.views: expected at most {_MOST}, found {config.views}")
         self.config = config
         values = dataclasses.asdict(config)
         settings = {name: values[name] for name in _SETTINGS}

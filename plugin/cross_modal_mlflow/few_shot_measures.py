@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cross_modal.configuration import EvaluationConfig
 from cross_modal.errors import CrossModalError
 from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
 from cross_modal.fewshot.kshot_items import KShotItems, kshot_items
@@ -247,7 +248,7 @@ def _learned_mixture(
             found.genuine_classes,
             texts,
             shots=sorted(set(settings.shots)),
-            ways=max(settings.ways),
+            ways=max(settings.ways, default=EvaluationConfig().ways[-1]),
             queries=settings.queries,
             seed=settings.seed,
             metric=metric,

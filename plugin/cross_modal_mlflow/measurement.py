@@ -58,7 +58,7 @@ def learn_mixture(
             embedded.genuine_classes,
             texts,
             shots=sorted(set(config.shots)),
-            ways=max(config.ways),
+            ways=max(config.ways, default=EvaluationConfig().ways[-1]),
             queries=config.queries,
             seed=config.seed,
             metric=metric,

@@ -1,6 +1,9 @@
-from cross_modal.configuration import EvaluationConfig
+from toys.shapes import shapes
+from toys.tiny_twin import tiny_twin
+
+from cross_modal.configuration import DataConfig, EvaluationConfig
 from cross_modal.data.items import Items
-from cross_modal_mlflow.measurement import classes_trained_on, protocol, settings_for
+from cross_modal_mlflow.measurement import classes_trained_on, learn_mixture, protocol, settings_for
 
 
 def items(labels: list[str] | None) -> Items:
@@ -26,3 +29,11 @@ def test_classes_trained_on_are_found_by_name() -> None:
     assert classes_trained_on(card, items(["x", "y", "y"])) == ["y"]
     assert classes_trained_on(card, items(None)) == []
     assert classes_trained_on({}, items(["x", "y", "y"])) == []
+
+
+def test_a_mixture_is_learned_where_no_ways_are_asked_for() -> None:
+    validation = shapes(per_class=8).split("validation")
+    config = EvaluationConfig(ways=[], shots=[1], queries=2)
+    mixture, notes = learn_mixture(tiny_twin(), validation, DataConfig(), config)
+    assert mixture is not None
+    assert notes == []

@@ -65,11 +65,11 @@ class Samples:
         """
         parts, share = [], batch // 2 if len(self.images) and len(self.texts) else 0 if len(self.images) else batch
         for modality, (count, size) in enumerate(((len(self.images), batch - share), (len(self.texts), share))):
-            if size:
+            if size and count:
                 rounds = np.arange(count)[None].repeat(-(-steps * size // count), 0)
                 shuffled = np.random.default_rng([seed, batch, modality]).permuted(rounds, axis=1)
                 parts.append(shuffled.ravel()[: steps * size].reshape(steps, size) + modality * len(self.images))
-        return torch.from_numpy(np.concatenate(parts, 1))
+        return torch.from_numpy(np.concatenate(parts, 1)) if parts else torch.zeros(steps, 0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)

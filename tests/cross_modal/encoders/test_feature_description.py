@@ -84,3 +84,11 @@ def test_keys_tell_contents_and_views_apart() -> None:
     assert keys.shape == (4, 16)
     assert len({key.tobytes() for key in keys}) == 3
     assert keys[0].tobytes() == keys[3].tobytes()
+
+
+def test_settings_of_the_head_that_leave_no_trace_in_the_weights_change_the_embedding() -> None:
+    def change(one: TwinEncoder) -> None:
+        one.config.pooling.heads *= 2
+
+    assert changed(change, "embedding")
+    assert not changed(change, "tokens")

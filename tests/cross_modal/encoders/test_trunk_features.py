@@ -119,3 +119,28 @@ def test_another_twin_finds_nothing_of_this_one(store: FeatureStore) -> None:
     texts = ["bar size 3", "box size 4"]
     stored_text_embeddings(one, texts, store)
     assert np.allclose(stored_text_embeddings(other, texts, store), embed_texts(other, texts), atol=2e-3)
+
+
+def test_a_full_store_still_gives_what_it_holds(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = twin()
+    pictures = open_pictures(ITEMS, one, DataConfig())
+    features = TrunkFeatures(one, "image", store)
+    keys = row_keys(CONTENTS, ["plain"] * len(ITEMS))
+    features.tokens(keys[:5], lambda rows: encode_pictures(one, pictures, rows))
+
+    def full(*_: object) -> None:
+        raise CrossModalError("no room")
+
+    monkeypatch.setattr(features.entry, "append", full)
+    seen: list[int] = []
+
+    def encode(rows: np.ndarray) -> object:
+        seen.extend(rows.tolist())
+        return encode_pictures(one, pictures, rows + 3)
+
+    tokens = features.tokens(keys[3:8], encode)  # type: ignore[arg-type]
+    assert features.failure == "no room"
+    assert seen[-3:] == [2, 3, 4]  # 3 and 4 of the batch are in the store
+    direct = encode_pictures(one, pictures, np.arange(3, 8))
+    assert torch.allclose(tokens.values.float(), direct.values, rtol=1e-3, atol=1e-3)
+    assert torch.equal(tokens.mask, direct.mask)

@@ -1,5 +1,7 @@
 """A split's ids lead back to the rows that they name, whatever the order of the rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toys.kshot_classes import sides
@@ -65,6 +67,14 @@ def test_views_come_as_the_method_takes_them():
     assert row_labels.tolist() == [label for label in y for _ in range(3)]
     mean = np.stack([each.sum(0) / np.linalg.norm(each.sum(0)) for each in views])
     assert np.allclose(shots.support("mean")[0], mean, atol=1e-6)
+
+
+def test_means_of_views_keep_their_magnitude_where_distances_are_euclidean():
+    learning, test = sides(classes=2, train=4, views=3)
+    pools = Pools(replace(learning, metric="euclidean"), test, CONFIG)
+    shots = pools.shots(pools.draw()[-1])
+    means = learning.views[shots.support_rows].astype(np.float64).mean(1)
+    assert np.allclose(shots.support("mean")[0], means, atol=1e-5)
 
 
 def test_without_views_every_method_gets_the_items():

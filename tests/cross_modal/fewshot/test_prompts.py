@@ -93,3 +93,9 @@ def test_a_file_without_usable_templates_is_refused(tmp_path: Path, content: str
     (tmp_path / "mine.txt").write_text(content, encoding="utf-8")
     with pytest.raises(CrossModalError, match=message):
         read_templates(str(tmp_path / "mine.txt"))
+
+
+def test_magnitudes_stay_where_distances_are_euclidean():
+    found = class_text_embeddings(["bad", "cage"], ["{}", "a {}"], letters, normalise=False)
+    expected = [letters([name, f"a {name}"]).mean(0) for name in ("bad", "cage")]
+    np.testing.assert_allclose(found, expected)

@@ -53,3 +53,8 @@ def test_other_settings_are_other_views() -> None:
 def test_no_view_at_all_is_refused() -> None:
     with pytest.raises(CrossModalError, match=r"augmentation\.views: expected at least 1, found 0"):
         FixedViews(AugmentationConfig(views=0), CONTENTS)
+
+
+def test_more_views_than_there_is_room_for_are_refused() -> None:
+    with pytest.raises(CrossModalError, match=r"augmentation\.views: expected at most 32, found 33"):
+        FixedViews(AugmentationConfig(views=33), CONTENTS)

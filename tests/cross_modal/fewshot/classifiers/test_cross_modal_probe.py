@@ -148,3 +148,9 @@ def test_settings_out_of_range_are_refused(arguments: dict, message: str) -> Non
     toy = clouds([2, 2], 5)
     with pytest.raises(CrossModalError, match=message):
         CrossModalProbe(**arguments).fit(toy.X, toy.y)
+
+
+def test_without_shots_and_without_text_samples_it_is_its_start() -> None:
+    texts = np.eye(3, 6)
+    probe = CrossModalProbe(texts, ["a", "b", "c"], texts_as_samples=False).fit()
+    assert probe.predict(texts).tolist() == ["a", "b", "c"]
