@@ -1,7 +1,8 @@
 """Pictures: the decoded pictures of a table of items, as one tensor where they fit into memory.
 
 Decoding is done by threads, not processes: Pillow releases the interpreter's lock while it decodes, and threads write
-straight into the shared tensor. Equal cells (one picture with five captions) are decoded once.
+straight into the shared tensor. Equal cells (one picture with five captions) are decoded once, and where processes
+share a store of decoded pictures, once for all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from cross_modal.data.decode import BadImage, Resize, decode, fit_for_stacking
 from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 
+#: Rows of the distinct pictures, and what decodes them all → their pixels, perhaps from a store: (M, C, H, W) uint8.
+Keep = Callable[[np.ndarray, Callable[[], np.ndarray]], np.ndarray]
 CHUNK = 16  # pictures a thread takes at once
 BAR_FROM = 512  # fewer pictures than this need no progress bar
 
@@ -44,6 +47,7 @@ class Pictures:
         *,
         interpolation: str = "bicubic",
         where: Callable[[int], str] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         """Remembers the cells; nothing is decoded yet.
 
@@ -58,6 +62,7 @@ class Pictures:
             progress: Show a progress bar for many pictures, on a terminal only.
             interpolation: See `cross_modal.data.decode.fit`.
             where: The place of a row in its source, for messages.
+            keep: Where all pictures are looked up before any is decoded, if they fit into memory.
         """
         if channels not in (1, 3):
             raise CrossModalError(f"channels: expected 1 or 3, found {channels}")
@@ -65,7 +70,7 @@ class Pictures:
         self._resize: Resize = resize
         self._interpolation, self._max_pixels = interpolation, max_pixels
         self._where = where or (lambda row: f"item {row}")
-        self._progress = progress
+        self._progress, self._keep = progress, keep
         self._cells: list[object] = []
         self._rows: list[int] = []  # the first row of each distinct cell, for messages
         self._slots = self._join_equal(images)
@@ -85,6 +90,7 @@ class Pictures:
         resize: Resize = "squash",
         interpolation: str = "bicubic",
         progress: bool = True,
+        keep: Keep | None = None,
     ) -> Pictures:
         """The pictures of a table of items, with its rows in the messages."""
         return cls(
@@ -98,6 +104,7 @@ class Pictures:
             progress,
             interpolation=interpolation,
             where=items.where,
+            keep=keep,
         )
 
     def __len__(self) -> int:
@@ -122,7 +129,10 @@ class Pictures:
         slots = np.unique(self._slots if indices is None else self._slots[np.asarray(indices, np.int64)])
         missing = slots[slots >= 0]
         missing = missing[~self._ready[missing]]
-        if missing.size:
+        if missing.size and self._keep is not None:
+            self._store = self._kept(self._keep)
+            self._ready[:] = True
+        elif missing.size:
             self._decode_into(self._store, missing, missing)
             self._ready[missing] = True
 
@@ -144,12 +154,26 @@ class Pictures:
             raise BadImage(f"{self._where(int(rows[np.argmin(slots)]))}: expected a picture, found none")
         if self._store is not None:
             if not self._ready[slots].all():
-                self.prepare(rows)
+                self.prepare(rows)  # may put another array there
             return torch.from_numpy(self._store[slots])
         distinct, place = np.unique(slots, return_inverse=True)
         decoded = np.empty((len(distinct), self.channels, self.size, self.size), np.uint8)
         self._decode_into(decoded, distinct, np.arange(len(distinct)))
         return torch.from_numpy(decoded[place])
+
+    def _kept(self, keep: Keep) -> np.ndarray:
+        """All pictures, from where they are kept; arrays that need no decoding are not worth a look."""
+        stacked = fit_for_stacking(self._cells, self.channels, self.size)
+        if stacked is not None:
+            return stacked
+
+        def decode_all() -> np.ndarray:
+            everything = np.arange(len(self._cells))
+            values = np.empty((len(self._cells), self.channels, self.size, self.size), np.uint8)
+            self._decode_into(values, everything, everything)
+            return values
+
+        return keep(np.array(self._rows, np.int64), decode_all)
 
     def _join_equal(self, images: Sequence[object] | np.ndarray) -> np.ndarray:
         """Slots: the index of each row's cell among the distinct cells, -1 where it has none."""

@@ -7,7 +7,7 @@ imported by the trunk that needs them: a twin from scratch never loads open_clip
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from cross_modal.configuration import ImageTrunkConfig, TextTrunkConfig, TwinConfig
 from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
@@ -17,6 +17,20 @@ from cross_modal.errors import CrossModalError
 IMAGE_TRUNKS = ("conv4", "open_clip:NAME", "timm:NAME", "none")
 TEXT_TRUNKS = ("transformer", "gru", "open_clip:NAME", "none")
 _CONTEXT = 64  # tokens, of the text trunks from scratch
+
+
+class Trunks(NamedTuple):
+    """The trunks of a twin, which several twins may share while they are frozen.
+
+    Attributes:
+        image: The image trunk; None for a twin of texts only.
+        text: The text trunk; None for a twin of pictures only.
+        residual: Both are the towers of one open_clip model.
+    """
+
+    image: ImageTrunk | None
+    text: TextTrunk | None
+    residual: bool = False
 
 
 def build_twin(
@@ -42,6 +56,14 @@ def build_twin(
         >>> build_twin(config, ["a cat", "a dog"]).dim
         16
     """
+    trunks = build_trunks(config, texts, states)
+    return TwinEncoder(config, trunks.image, trunks.text, residual=trunks.residual)
+
+
+def build_trunks(
+    config: TwinConfig, texts: Iterable[str] = (), states: dict[str, dict[str, Any]] | None = None
+) -> Trunks:
+    """Builds the trunks of a twin alone; see `build_twin`."""
     image_kind, _, image_name = config.image.name.partition(":")
     text_kind, _, text_name = config.text.name.partition(":")
     if image_kind == text_kind == "open_clip" and image_name == text_name:
@@ -59,9 +81,9 @@ def build_twin(
             context=config.text.context,
             state=(states or {}).get("text"),  # it holds the tokenizer too
         )
-        return TwinEncoder(config, image, text, residual=True)
+        return Trunks(image, text, residual=True)
     image_trunk = build_image_trunk(config.image, (states or {}).get("image"))
-    return TwinEncoder(config, image_trunk, build_text_trunk(config.text, texts, (states or {}).get("text")))
+    return Trunks(image_trunk, build_text_trunk(config.text, texts, (states or {}).get("text")))
 
 
 def build_image_trunk(image: ImageTrunkConfig, state: dict[str, Any] | None = None) -> ImageTrunk | None:

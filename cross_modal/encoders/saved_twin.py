@@ -11,16 +11,16 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from cross_modal.configuration import TwinConfig
 from cross_modal.encoders.build import build_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
+from cross_modal.rebuild import rebuild
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "twin.json"
-Config = TypeVar("Config")
 
 
 def save_twin(twin: TwinEncoder, folder: str | Path, card: dict[str, Any] | None = None) -> Path:
@@ -101,7 +101,7 @@ def load_twin(folder: str | Path) -> TwinEncoder:
 
     folder = Path(folder)
     description = read_card(folder)
-    config: TwinConfig = from_dict(TwinConfig, description["twin"])
+    config = rebuild(TwinConfig, description["twin"])
     config.image.pretrained = config.text.pretrained = None  # the folder holds all weights
     twin = build_twin(config, states=description["states"])
     try:
@@ -117,23 +117,3 @@ def load_twin(folder: str | Path) -> TwinEncoder:
         )
     return twin.eval()
 
-
-def from_dict(cls: type[Config], values: dict[str, Any]) -> Config:
-    """Rebuilds a configuration dataclass from `dataclasses.asdict`, nested ones too.
-
-    Args:
-        cls: The dataclass.
-        values: Its fields; one that the class does not know is an error.
-
-    Raises:
-        CrossModalError: If a field is unknown.
-    """
-    hints = get_type_hints(cls)
-    unknown = set(values) - set(hints)
-    if unknown:
-        raise CrossModalError(f"{cls.__name__}: expected {', '.join(hints)}, found {', '.join(sorted(unknown))}")
-    arguments = {
-        name: from_dict(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in values.items()
-    }
-    return cls(**arguments)

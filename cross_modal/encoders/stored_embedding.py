@@ -31,6 +31,7 @@ def stored_image_embeddings(
     contents: Sequence[bytes],
     store: FeatureStore,
     *,
+    features: TrunkFeatures | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """As `embed_images`, through the store.
@@ -41,6 +42,7 @@ def stored_image_embeddings(
         indices: (N,) rows of `pictures`.
         contents: N content hashes of those pictures.
         store: The store.
+        features: The open features of a frozen trunk, to save finding them anew (the trunk's weights are hashed).
         progress: Called with the number of pictures just done.
 
     Returns:
@@ -49,7 +51,12 @@ def stored_image_embeddings(
     keys = row_keys(contents, [PLAIN] * len(indices))
     if twin.frozen:
         return _from_tokens(
-            twin, "image", keys, lambda rows: encode_pictures(twin, pictures, indices[rows]), store, progress
+            twin,
+            "image",
+            keys,
+            lambda rows: encode_pictures(twin, pictures, indices[rows]),
+            features or TrunkFeatures(twin, "image", store),
+            progress,
         )
     return _from_embeddings(
         twin, "image", keys, lambda rows: embed_images(twin, pictures, indices[rows], batch_size=BATCH), store, progress
@@ -57,13 +64,23 @@ def stored_image_embeddings(
 
 
 def stored_text_embeddings(
-    twin: TwinEncoder, texts: Sequence[str], store: FeatureStore, *, progress: Progress | None = None
+    twin: TwinEncoder,
+    texts: Sequence[str],
+    store: FeatureStore,
+    *,
+    features: TrunkFeatures | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """As `embed_texts`, through the store: (N, dim) float32, rounded to float16 on the way."""
     keys = row_keys([text.encode() for text in texts], [PLAIN] * len(texts))
     if twin.frozen:
         return _from_tokens(
-            twin, "text", keys, lambda rows: encode_texts(twin, [texts[row] for row in rows]), store, progress
+            twin,
+            "text",
+            keys,
+            lambda rows: encode_texts(twin, [texts[row] for row in rows]),
+            features or TrunkFeatures(twin, "text", store),
+            progress,
         )
     return _from_embeddings(
         twin, "text", keys, lambda rows: embed_texts(twin, [texts[row] for row in rows]), store, progress
@@ -93,11 +110,11 @@ def _from_tokens(
     modality: Modality,
     keys: np.ndarray,
     encode: Callable[[np.ndarray], Tokens],
-    store: FeatureStore,
+    features: TrunkFeatures,
     progress: Progress | None,
 ) -> np.ndarray:
     """The head on stored tokens."""
-    features, device = TrunkFeatures(twin, modality, store), next(twin.parameters()).device
+    device = next(twin.parameters()).device
     embeddings = np.empty((len(keys), twin.dim), np.float32)
     was_training = twin.training
     twin.eval()

@@ -2,15 +2,18 @@
 
 A frozen trunk gives the same tokens for the same item in every epoch, every trial of a sweep and every evaluation, and
 costs nearly all of the time. What is missing is encoded when it is first met, so that a short run encodes no more
-than it uses, and read back from the store at once: the values of a first epoch are those of all later ones.
+than it uses, and read back from the store at once: the values of a first epoch are those of all later ones. Workers
+that meet the same missing items at the same time (the trials of a sweep draw the same batches) share them out.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from cross_modal.encoders.feature_description import Modality, describe_encoder
 from cross_modal.encoders.feature_store import FeatureStore
@@ -19,6 +22,7 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 
 CHUNK = 64  # items a forward pass of what is missing: kept at once, so that little is lost to a kill
+SHARES = 4  # of the items, by key: each is encoded by one process at a time
 
 
 class TrunkFeatures:
@@ -69,11 +73,28 @@ class TrunkFeatures:
         return _joined(tokens, known, encode(missing).to("cpu"), missing) if missing.size else tokens
 
     def _keep(self, keys: np.ndarray, encode: Callable[[np.ndarray], Tokens]) -> None:
-        """Encodes what is missing, each key once, and appends it."""
+        """Encodes what is missing, each key once, and appends it; first what no other process is at."""
         missing = np.flatnonzero(self.entry.find(keys) < 0)
         if not missing.size:
             return
         missing = missing[np.sort(np.unique(keys[missing], axis=0, return_index=True)[1])]
+        shares = [missing[keys[missing, 0] % SHARES == share] for share in range(SHARES)]
+        first = os.getpid() % SHARES
+        waiting = [share for share in (*range(first, SHARES), *range(first)) if shares[share].size]
+        for timeout in (0, -1):  # those that are taken come last, when most of them are there
+            for share in list(waiting):
+                if not self.entry.folder.is_dir():  # a lock would make it anew
+                    raise CrossModalError(f"{self.entry.folder}: expected the folder of open features, found it pruned")
+                try:
+                    with FileLock(self.entry.folder / f"share-{share}.lock", timeout=timeout):
+                        rows = shares[share]
+                        self._encode(keys, rows[self.entry.find(keys[rows]) < 0], encode)
+                except Timeout:
+                    continue
+                waiting.remove(share)
+
+    def _encode(self, keys: np.ndarray, missing: np.ndarray, encode: Callable[[np.ndarray], Tokens]) -> None:
+        """Encodes the items at these positions and appends them, some at a time."""
         for start in range(0, len(missing), CHUNK):
             rows = missing[start : start + CHUNK]
             tokens = encode(rows).to("cpu")

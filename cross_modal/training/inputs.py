@@ -17,8 +17,7 @@ from torch import Tensor
 
 from cross_modal.configuration import Experiment
 from cross_modal.data.batches import BalancedBatches
-from cross_modal.data.items import Items, content_hashes
-from cross_modal.embed_items import open_pictures
+from cross_modal.data.items import Items
 from cross_modal.encoders.embedding import normalise_pixels
 from cross_modal.encoders.feature_description import row_keys
 from cross_modal.encoders.feature_store import FeatureStore
@@ -30,6 +29,7 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.augmentation import affine_maps, augment_pixels, drop_tokens
 from cross_modal.training.fixed_views import FixedViews
+from cross_modal.training.shared_parts import SharedParts
 
 _TURNS = 4
 
@@ -63,6 +63,7 @@ class TrainingInputs:
         twin: The twin, for its trunks' sizes, normalisation and tokenizer.
         experiment: Batches, augmentation, terms, seed.
         store: Where the tokens of frozen trunks are kept; None encodes them in every step.
+        shared: What other trainings on the same items have in common with this one; None shares nothing.
 
     Attributes:
         num_classes: Class ids run from 0 to this, turned classes included.
@@ -70,8 +71,14 @@ class TrainingInputs:
     """
 
     def __init__(
-        self, items: Items, twin: TwinEncoder, experiment: Experiment, store: FeatureStore | None = None
+        self,
+        items: Items,
+        twin: TwinEncoder,
+        experiment: Experiment,
+        store: FeatureStore | None = None,
+        shared: SharedParts | None = None,
     ) -> None:
+        shared = shared or SharedParts.alone()
         self.twin = twin
         self.augmentation, self.seed = experiment.augmentation, experiment.training.seed
         self.image_trunk = twin.image if items.has_images else None
@@ -94,15 +101,17 @@ class TrainingInputs:
         self.class_ids = np.concatenate([items.class_ids + turn * classes for turn in range(turns)])
         self.num_classes = classes * turns
         self.steps_per_epoch = self.batches.steps_per_epoch
-        self.pictures = None if self.image_trunk is None else open_pictures(items, twin, experiment.items)
+        self.pictures = None if self.image_trunk is None else shared.pictures(items, twin, experiment.items)
         self.views: FixedViews | None = None
-        self.image_features = self.text_features = None
+        self.image_features: TrunkFeatures | None = None
+        self.text_features: TrunkFeatures | None = None
         if twin.frozen:
             if self.pictures is not None:
-                self.views = FixedViews(self.augmentation, content_hashes(items.images))
+                self.views = FixedViews(self.augmentation, shared.contents(items))
             if store is not None:
-                self.image_features = None if self.image_trunk is None else TrunkFeatures(twin, "image", store)
-                self.text_features = None if self.text_trunk is None else TrunkFeatures(twin, "text", store)
+                self.image_features = None if self.image_trunk is None else shared.features(twin, "image", store)
+                self.text_features = None if self.text_trunk is None else shared.features(twin, "text", store)
+        self._before = [(0, 0) if each is None else (each.encoded, each.read) for each in self._features]
         if self.pictures is not None and self.image_features is None:
             self.pictures.prepare()  # all at once, with a bar, and not inside the first steps
 
@@ -132,14 +141,19 @@ class TrainingInputs:
                 yield inputs
 
     def store_notices(self) -> list[str]:
-        """What the feature store did so far, a sentence a modality; empty where none is used."""
+        """What the feature store did so far in this training, a sentence a modality; empty where none is used."""
         notices = []
-        for name, features in (("pictures", self.image_features), ("texts", self.text_features)):
+        for name, features, before in zip(("pictures", "texts"), self._features, self._before, strict=True):
             if features is not None:
-                notices.append(f"feature store, {name}: {features.encoded:,} encoded, {features.read:,} read")
+                encoded, read = features.encoded - before[0], features.read - before[1]
+                notices.append(f"feature store, {name}: {encoded:,} encoded, {read:,} read")
                 if features.failure is not None:
                     notices.append(f"feature store, {name}: given up, everything else was encoded ({features.failure})")
         return notices
+
+    @property
+    def _features(self) -> tuple[TrunkFeatures | None, TrunkFeatures | None]:
+        return self.image_features, self.text_features
 
     def _image(self, rows: np.ndarray, step: int) -> Tensor | Tokens:
         """Augmented pictures of virtual rows (row + turn · N); from a frozen trunk, its tokens of fixed views."""

@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cross_modal.configuration import Experiment, TwinConfig
 from cross_modal.data.items import Items
-from cross_modal.encoders.build import build_twin
 from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
@@ -28,37 +27,14 @@ from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.inputs import StepInputs, TrainingInputs
+from cross_modal.training.listener import Listener, Silence
 from cross_modal.training.optimizer import build_optimizer
 from cross_modal.training.schedule import learning_rate_factor
-from cross_modal.training.validation import SCORE, Validation
+from cross_modal.training.shared_parts import SharedParts
+from cross_modal.training.validation import SCORE, Measure, Validation
 
 BEST, LAST = "best.pt", "last.pt"
-
-
-class Listener(Protocol):
-    """Who hears of the training: a progress bar, a tracker, a test."""
-
-    def on_step(self, step: int, metrics: dict[str, float]) -> None:
-        """After every step, with "train/…"; every `log_every` steps "health/…" comes with it."""
-
-    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
-        """After every validation."""
-
-    def on_message(self, text: str) -> None:
-        """A warning or a notice, one sentence."""
-
-
-class Silence:
-    """The listener that does nothing."""
-
-    def on_step(self, step: int, metrics: dict[str, float]) -> None:
-        """Nothing."""
-
-    def on_validation(self, step: int, metrics: dict[str, float]) -> None:
-        """Nothing."""
-
-    def on_message(self, text: str) -> None:
-        """Nothing."""
+TRUNKS = ("image", "text")  # names of the trunks among a twin's modules
 
 
 @dataclass
@@ -87,7 +63,13 @@ class TrainingResult:
 
 
 def train(
-    experiment: Experiment, items: Items, *, folder: str | Path, listener: Listener | None = None
+    experiment: Experiment,
+    items: Items,
+    *,
+    folder: str | Path,
+    listener: Listener | None = None,
+    shared: SharedParts | None = None,
+    measure: Measure | None = None,
 ) -> TrainingResult:
     """Trains a twin on the items' train split.
 
@@ -96,6 +78,8 @@ def train(
         items: Items with splits; "validation" picks the best checkpoint, "test" is not looked at.
         folder: Where the checkpoints `best.pt` and `last.pt` go.
         listener: Told of steps, validations and warnings.
+        shared: What several trainings on the same items have in common; it makes them quicker and changes no number.
+        measure: What is measured of the validation items besides, at every validation.
 
     Returns:
         The best twin and how it came about.
@@ -104,13 +88,21 @@ def train(
         CrossModalError: If the data, the settings or the machine do not allow it.
         TrainingStopped: If training collapsed or the loss is not a number.
     """
-    return Loop(experiment, items, Path(folder), listener or Silence()).run()
+    return Loop(experiment, items, Path(folder), listener or Silence(), shared, measure).run()
 
 
 class Loop:
     """State of one training run; `train` is the door to it."""
 
-    def __init__(self, experiment: Experiment, items: Items, folder: Path, listener: Listener) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        items: Items,
+        folder: Path,
+        listener: Listener,
+        shared: SharedParts | None = None,
+        measure: Measure | None = None,
+    ) -> None:
         from lightning_fabric import Fabric
 
         started = time.perf_counter()
@@ -121,21 +113,22 @@ class Loop:
             )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
-        torch.manual_seed(config.seed)
-        train_items = items.split("train")
+        shared = shared or SharedParts.alone()
+        train_items = shared.split(items, "train")
         if not len(train_items):
             raise CrossModalError(f"{items.source}: expected items in the split train, found none")
         self.messages: list[str] = []
         texts = [str(text) for text in train_items.texts if text is not None]
-        twin = build_twin(_trunks_for(experiment.twin, train_items, self._message), texts)
+        twin_config = _trunks_for(experiment.twin, train_items, self._message)
+        twin = shared.twin(twin_config, texts, config.seed, self.fabric.device)
         store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
-        self.inputs = TrainingInputs(train_items, twin, experiment, store)
+        self.inputs = TrainingInputs(train_items, twin, experiment, store, shared)
         criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
         self.criterion: CrossModalLoss = criterion.to(self.fabric.device)
         optimizer = build_optimizer(twin, self.criterion, config)
         self.twin = twin
         self.model, self.optimizer = self.fabric.setup(twin, optimizer)
-        self.validation = Validation(items.split("validation"), twin, experiment, store)
+        self.validation = Validation(shared.split(items, "validation"), twin, experiment, store, shared, measure)
         self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
@@ -247,7 +240,7 @@ class Loop:
         content: dict[str, Any] = {
             "step": self.result.steps,
             "score": self.result.best_score,
-            "twin": self.twin.state_dict(),
+            "twin": _learned(self.twin),
             "criterion": self.criterion.state_dict(),
         }
         save_checkpoint(self.folder / name, content)
@@ -257,11 +250,17 @@ class Loop:
         if self.result.best_score is None:
             self.result.best_step = self.result.steps
         elif self.result.best_step != self.result.steps:
-            self.twin.load_state_dict(load_checkpoint(self.folder / BEST)["twin"])
+            self.twin.load_state_dict(load_checkpoint(self.folder / BEST)["twin"], strict=not self.twin.frozen)
 
     def _message(self, text: str) -> None:
         self.messages.append(text)
         self.listener.on_message(text)
+
+
+def _learned(twin: TwinEncoder) -> dict[str, Tensor]:
+    """The weights that a checkpoint holds: without frozen trunks, which are as they were built."""
+    state = twin.state_dict()
+    return {name: value for name, value in state.items() if not twin.frozen or name.split(".")[0] not in TRUNKS}
 
 
 def _trunks_for(config: TwinConfig, items: Items, message: Callable[[str], None]) -> TwinConfig:

@@ -7,17 +7,23 @@ is the mean recall at 1 of the retrieval directions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cross_modal.configuration import EvaluationConfig, Experiment
 from cross_modal.data.items import Items
-from cross_modal.embed_items import embed_items, open_pictures
+from cross_modal.embed_items import embed_items
 from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
-from cross_modal.evaluation import evaluate_embeddings
+from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
+from cross_modal.fewshot.scoring import Metric
+from cross_modal.training.shared_parts import SharedParts
 
 SCORE = "validation/score"
+#: Further measures of the validation items' embeddings, by name.
+Measure = Callable[[EvaluationItems, Metric], dict[str, float]]
 EPISODES, WAYS, QUERIES = 200, (20, 5, 2), 5
 
 
@@ -29,13 +35,30 @@ class Validation:
         twin: Any twin of the run, for its trunks.
         experiment: Data and evaluation settings.
         store: Where the tokens of frozen trunks are kept, if they are.
+        shared: What other trainings on the same items have in common with this one; None shares nothing.
+        measure: What is measured besides, under "validation/…".
     """
 
     def __init__(
-        self, items: Items, twin: TwinEncoder, experiment: Experiment, store: FeatureStore | None = None
+        self,
+        items: Items,
+        twin: TwinEncoder,
+        experiment: Experiment,
+        store: FeatureStore | None = None,
+        shared: SharedParts | None = None,
+        measure: Measure | None = None,
     ) -> None:
-        self.items, self.store = items, store
-        self.pictures = open_pictures(items, twin, experiment.items) if twin.image is not None and len(items) else None
+        shared = shared or SharedParts.alone()
+        self.items, self.store, self.besides = items, store, measure
+        pictured = twin.image is not None and len(items)
+        self.pictures = shared.pictures(items, twin, experiment.items) if pictured else None
+        self.contents = shared.contents(items) if pictured and store is not None else None
+        opened = store is not None and twin.frozen and len(items)
+        self.features = (
+            (shared.features(twin, "image", store), shared.features(twin, "text", store))
+            if opened and store is not None
+            else (None, None)
+        )
         self.labelled = items.labels is not None
         classes = len(items.classes) if self.labelled else 0
         self.config = EvaluationConfig(
@@ -57,11 +80,15 @@ class Validation:
         """
         if not len(self.items):
             return {}
-        embedded = embed_items(twin, self.items, self.pictures, store=self.store)
+        embedded = embed_items(
+            twin, self.items, self.pictures, store=self.store, features=self.features, contents=self.contents
+        )
         try:
             measured = evaluate_embeddings(embedded, self.config, metric=twin.metric).metrics
         except CrossModalError:  # one class, or one modality without labels: there is nothing to compare
             return {}
+        if self.besides is not None:
+            measured = measured | self.besides(embedded, twin.metric)
         metrics = {f"validation/{name}": value for name, value in measured.items() if not name.endswith("/ci95")}
         episodes = [value for name, value in metrics.items() if name.endswith("/accuracy")]
         recalls = [value for name, value in metrics.items() if name.endswith("/recall_at_1")]

@@ -245,6 +245,8 @@ def _sentence(text: str, grammar: Mapping[str, str]) -> str:
         expected = re.sub(r"<class '([\w.]+)'>", r"\1", known[1])
         literal = re.match(r"typing\.Literal\[(.*)\]$", expected)
         expected = f"one of {literal[1]}" if literal else expected
+        if key and grammar.get(key[1]) == "integers":
+            expected = "whole numbers"
         return f"{option}expected {expected}, found {known[2]!r}"
     unknown = re.search(r"Group '(.*)' does not accept option '(.*)'", text)
     if unknown:

@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "train on the built-in glyphs, evaluate on unseen characters, log all to MLflow"),
     "train": ("train", "train a twin on --data SOURCE, evaluate on its test split, log the run and the model"),
     "evaluate": ("evaluate", "measure a MODEL on unseen classes: episodes, retrieval, strangers, few-shot classifiers"),
+    "sweep": ("sweep", "let Optuna find margin, loss and miner: every trial a run, the winner a model"),
+    "worker": ("worker", "join a sweep that was started elsewhere, from any machine"),
     "doctor": ("doctor", "check the installation and the places that commands write to, and say what to do"),
     "cache": ("cache", "list and prune the feature store: what frozen trunks gave, kept on disk"),
 }

@@ -18,12 +18,14 @@ from cross_modal.fewshot.kshot_items import KShotItems, kshot_items
 from cross_modal.fewshot.kshot_result import KShotResult
 from cross_modal.fewshot.mixture import Mixture, fit_mixture
 from cross_modal.fewshot.scoring import Metric
+from cross_modal.verification.bootstrap import owners_of
+from cross_modal.verification.measurement import VerificationResult, measure_verification
+from cross_modal.verification.pair_scores import pair_scores
 from cross_modal_mlflow.evaluation_settings import FewShotSettings
 from cross_modal_mlflow.evaluation_table import EvaluationTable
 from cross_modal_mlflow.kshot_of_embeddings import measure_kshot
 from cross_modal_mlflow.pair_table import ItemPairs, draw_pairs
 from cross_modal_mlflow.predicted_embeddings import ItemEmbeddings
-from cross_modal_mlflow.verification_scores import VerificationResult, measure_verification, owners_of, pair_scores
 
 
 @dataclass

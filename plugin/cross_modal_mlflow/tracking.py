@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.data.dataset import Dataset
 
+ERROR = "cross_modal.error"  # tag of a run that failed
 LONGEST = 500  # characters of a parameter or a tag: MLflow takes 6000, nobody reads them
 _AT_ONCE = 100  # parameters in one call of MLflow's API
 
@@ -113,15 +114,23 @@ class TrackedRun:
 
 @contextmanager
 def tracked_run(
-    command: str, store: Store, *, name: str | None = None, about: Mapping[str, str] | None = None
+    command: str,
+    store: Store,
+    *,
+    name: str | None = None,
+    about: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[TrackedRun]:
-    """Starts a run, and ends it FINISHED, FAILED or KILLED.
+    """Starts a run, or takes one up again, and ends it FINISHED, FAILED or KILLED.
 
     Args:
         command: The command, kept as a tag.
         store: The tracking store, which has answered.
         name: The run's name; None leaves it to MLflow.
         about: Tags of this run and of every run that is started inside it, e.g. what `experiment_tags` gives.
+        run_id: A run that goes on, RUNNING again; what it says of an earlier error is taken back. None starts one.
+        tags: Tags of this run alone.
 
     Yields:
         The run.
@@ -132,10 +141,12 @@ def tracked_run(
     from cross_modal_mlflow.run_context import announced
 
     with tracking_for(store.uri), announced({"version": __version__, **(about or {})}):
-        tags = {"cross_modal.command": command, "cross_modal.version": __version__}
-        active = mlflow.start_run(experiment_id=store.experiment_id, run_name=name, tags=tags)
+        own = {"cross_modal.command": command, "cross_modal.version": __version__, **(tags or {})}
+        active = mlflow.start_run(run_id, store.experiment_id, run_name=name, tags=own)
         run, status = TrackedRun(store, active.info.run_id), "FAILED"
         try:
+            if ERROR in active.data.tags:
+                store.client.delete_tag(run.run_id, ERROR)
             yield run
             status = "FINISHED"
         except KeyboardInterrupt:
@@ -143,7 +154,7 @@ def tracked_run(
             raise
         except BaseException as error:
             with suppress(Exception):  # the store may be what failed
-                run.tags({"cross_modal.error": f"{type(error).__name__}: {error}"})
+                run.tags({ERROR: f"{type(error).__name__}: {error}"})
             raise
         finally:
             with nullcontext() if status == "FINISHED" else impatient():  # Ctrl-C must not wait for a dead server

@@ -4,10 +4,10 @@ import numpy as np
 from toys.colours import picture
 
 from cross_modal.data.items import Items
+from cross_modal.verification.measurement import VerificationResult
 from cross_modal_mlflow.evaluation_report import HARDEST_PAIRS, metric_table, pair_columns
 from cross_modal_mlflow.few_shot_measures import FewShotResult
 from cross_modal_mlflow.pair_table import ItemPairs
-from cross_modal_mlflow.verification_scores import VerificationResult
 
 
 def _result(scores: list[float], same: list[bool]) -> FewShotResult:

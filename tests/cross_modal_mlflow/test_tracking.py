@@ -109,3 +109,20 @@ def test_only_logged_steps_are_kept() -> None:
     listener.on_validation(20, {"validation/score": 0.5})
     assert run.steps == [1, 11, 21, 24, 20]
     assert [step for step, _ in listener.history] == run.steps
+
+
+def test_a_run_goes_on_with_what_it_has(workplace: Path) -> None:
+    store = open_store()
+    with (
+        contextlib.suppress(ValueError),
+        tracked_run("sweep", store, name="x", tags={"optuna.study": "birds"}) as first,
+    ):
+        first.parameters({"trials": 3})
+        raise ValueError("bad data")
+    with tracked_run("sweep", store, run_id=first.run_id) as again:
+        assert store.client.get_run(again.run_id).info.status == "RUNNING"
+    logged = store.client.get_run(first.run_id)
+    assert (again.run_id, logged.info.status, logged.info.run_name) == (first.run_id, "FINISHED", "x")
+    assert (logged.data.tags["optuna.study"], logged.data.params) == ("birds", {"trials": "3"})
+    assert "cross_modal.error" not in logged.data.tags  # it is over
+    assert len(store.client.search_runs([store.experiment_id])) == 1

@@ -135,6 +135,8 @@ def _evaluate_features(call: Call, options: EvaluateOptions) -> None:
     for name, given in (("a MODEL", options.model), ("--data", options.data)):
         if given:
             raise CrossModalError(f"evaluate: expected --features alone or a MODEL with --data, found both, {name} too")
+    if not Path(str(options.features)).is_file():  # before a tracking store is made for it
+        raise CrossModalError(f"--features: expected a file, found nothing at {options.features}")
     from cross_modal_mlflow.evaluate_kshot import measure_kshot_of_features
     from cross_modal_mlflow.summary import stderr
 

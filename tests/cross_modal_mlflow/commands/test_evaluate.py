@@ -23,6 +23,7 @@ def failure(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--kshot", "1", "--views", "0"], "views of at least 1"),
         (["--kshot", "1", "--false-accept-rate", "2"], "false_accept_rate: expected a share"),
         (["--kshot", "1", "--csv", "."], "--csv: expected a file"),
+        (["--kshot", "x"], "--kshot: expected whole numbers, found 'x'"),
         (["a-model", "--kshot", "1"], "expected --features alone or a MODEL with --data, found both, a MODEL too"),
     ],
 )
@@ -43,3 +44,11 @@ def test_the_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None
     assert [name for name in every if name not in page] == []
     for option in ("--kshot", "--seeds", "--methods", "--allow-fewer", "--views", "--base-to-new", "--without-texts"):
         assert option in page
+
+
+def test_a_features_file_is_looked_for_before_a_store_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "expected a file, found nothing at nix.npz" in failure(["evaluate", "--features", "nix.npz"], capsys)
+    assert not list(tmp_path.iterdir())

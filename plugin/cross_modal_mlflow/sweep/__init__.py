@@ -1,0 +1,1 @@
+"""Sweeps: Optuna finds margins, losses and miners; every trial is an MLflow run; workers join from anywhere."""
