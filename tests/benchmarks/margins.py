@@ -2,8 +2,8 @@
 
 For triplet, contrastive and circle: 30 short trials over margins, scale, distance, miner, learning rate and queries;
 the winner, and the winner with *only its margins* put back to the loss's default, are each trained on three seeds that
-the sweep never saw; the difference is paired by seed, with Student's t interval over seeds (n = 3: t = 4.30). Trials see
-train and validation classes; the retrained twins are measured on test classes: the mean of 20-way one-shot and
+the sweep never saw; the difference is paired by seed, with Student's t interval over seeds (n = 3: t = 4.30). Trials
+see train and validation classes; the retrained twins are measured on test classes: the mean of 20-way one-shot and
 zero-shot accuracy.
 
     python tests/benchmarks/margins.py                 # all three, some 45 minutes
@@ -75,13 +75,11 @@ def main() -> None:
         difference, half = mean_and_interval(pairs[:, 0] - pairs[:, 1])
         about = report["protocol"]
         print(f"{loss}: {TRIALS} trials of {STEPS} steps in {minutes:.1f} minutes (goal for 30 trials: 20)")
-        print(
-            f"  best on validation {about['best_values'][0]:.4f}: {winner.objective.loss.arguments}, {winner.objective.miner}"
-        )
+        objective = winner.objective
+        print(f"  best on validation {about['best_values'][0]:.4f}: {objective.loss.arguments}, {objective.miner}")
         print(f"  with default margins: {plain.objective.loss.arguments}")
-        print(
-            f"  test, 3 new seeds: winner {100 * pairs[:, 0].mean():.2f} %, margins put back {100 * pairs[:, 1].mean():.2f} %"
-        )
+        ours, theirs = 100 * pairs.mean(axis=0)
+        print(f"  test, 3 new seeds: winner {ours:.2f} %, margins put back {theirs:.2f} %")
         excludes = abs(difference) > half
         print(
             f"  paired difference {100 * difference:+.2f} ± {100 * half:.2f} points: "

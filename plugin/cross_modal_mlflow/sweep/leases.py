@@ -11,8 +11,6 @@ run. Both steps may be repeated by anybody at any time: whoever dies between the
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -22,36 +20,47 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import TrialState
 
-from cross_modal_mlflow.sweep.storage import one_at_a_time
+from cross_modal_mlflow.sweep.storage_lock import one_at_a_time
+from cross_modal_mlflow.sweep.worker_process import is_gone, worker_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 RENEW = 5.0  # seconds between two renewals
 GRACE = 30.0  # seconds without one after which a worker is taken for dead
+ALIVE = 10.0  # as many times the grace for a process that is seen to live: it may be halted, or have dropped the trial
 RETRIES = 2  # times that a trial whose worker died is run again
-LEASE, WORKER = "lease", "worker"
-#: What a successor does not inherit.
-_OWN = {LEASE, WORKER, "error", "interrupted"}
+LEASE, WORKER, RETRY_OF, RETRIED = "lease", "worker", "retry_of", "retries"
+ERROR, INTERRUPTED = "error", "interrupted"
+_OWN = {LEASE, WORKER, ERROR, INTERRUPTED}  # what a successor does not inherit
 
 
 class Lease:
     """Renews a trial's lease while it runs; use it as a context manager.
 
+    A storage that fails for a while does not end the trial: renewing is tried again, and the others wait `GRACE`.
+
     Args:
         study: The study.
         trial: The trial that this process runs.
         seconds: Between two renewals.
+
+    Attributes:
+        lost: Set when the trial was found ended by another worker, which took this one for dead: whatever comes of it
+            no longer counts, and its successor has its MLflow run.
     """
 
     def __init__(self, study: optuna.Study, trial: optuna.Trial, seconds: float = RENEW) -> None:
-        self._trial, self._seconds = trial, seconds
+        self.lost = threading.Event()
+        self._study, self._trial, self._seconds = study, trial, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease-{trial.number}", daemon=True)
 
     def __enter__(self) -> Lease:
-        self._trial.set_user_attr(WORKER, worker_name())
+        sign(self._trial)
         self._thread.start()
         return self
 
@@ -62,11 +71,22 @@ class Lease:
         self._thread.join()
 
     def _renew(self) -> None:
-        count = 0
+        storage, count = self._study._storage, 0
         while not self._over.wait(self._seconds):
             count += 1
-            with suppress(Exception):  # a storage that fails for a while must not end the trial
-                self._trial.storage.set_trial_user_attr(self._trial._trial_id, LEASE, count)
+            try:
+                storage.set_trial_user_attr(self._trial._trial_id, LEASE, count)
+            except optuna.exceptions.UpdateFinishedTrialError:
+                self.lost.set()
+                return
+            except Exception:  # whatever a driver, a file system or a network raises; the next renewal may get through
+                continue
+
+
+def sign(trial: optuna.Trial) -> None:
+    """Writes into a trial which process runs it, where that is not there yet."""
+    if trial.user_attrs.get(WORKER) != worker_name():
+        trial.set_user_attr(WORKER, worker_name())
 
 
 class Reaper:
@@ -80,7 +100,7 @@ class Reaper:
 
     def __init__(self, study: optuna.Study, storage: BaseStorage, grace: float = GRACE) -> None:
         self._study, self._storage, self._grace = study, storage, grace
-        self._seen: dict[int, tuple[Any, float]] = {}  # trial → its lease, and since when it has been that
+        self._seen: dict[int, tuple[Any, float]] = {}  # trial → its lease, and when that was first seen
 
     def reap(self) -> list[int]:
         """Fails the trials of dead workers, and gives every trial that died its successor.
@@ -88,25 +108,27 @@ class Reaper:
         Returns:
             The numbers of the trials that were found dead.
         """
+        asked = time.monotonic()  # before the leases are read: should this process be halted here, none looks old
         trials = self._study.get_trials(deepcopy=False)
-        dead = [trial.number for trial in trials if trial.state == TrialState.RUNNING and self._is_dead(trial)]
-        for number in dead:
-            with suppress(ValueError, RuntimeError):  # another worker was first, or it has ended after all
-                self._study.tell(number, state=TrialState.FAIL)
-        if dead or any(_wants_successor(trial) for trial in trials):
-            retry(self._study, self._storage)
-        return dead
+        read = time.monotonic()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self._seen = {trial.number: self._first_seen(trial, read) for trial in running}
+        dead = [trial.number for trial in running if self._is_dead(trial, asked)]
+        if not dead and not without_successor(trials):
+            return []
+        with one_at_a_time(self._storage):
+            failed = [number for number in dead if _fail(self._study, number)]
+            enqueue_successors(self._study, self._study.get_trials(deepcopy=False))
+        return failed
 
-    def _is_dead(self, trial: FrozenTrial) -> bool:
-        gone = _is_gone(str(trial.user_attrs.get(WORKER, "")))
-        if gone is not None:
-            return gone
-        lease, now = trial.user_attrs.get(LEASE), time.monotonic()
-        before = self._seen.get(trial.number)
-        if before is None or before[0] != lease:
-            self._seen[trial.number] = (lease, now)
-            return False
-        return now - before[1] > self._grace
+    def _first_seen(self, trial: FrozenTrial, now: float) -> tuple[Any, float]:
+        lease, before = trial.user_attrs.get(LEASE), self._seen.get(trial.number)
+        return before if before is not None and before[0] == lease else (lease, now)
+
+    def _is_dead(self, trial: FrozenTrial, now: float) -> bool:
+        gone = is_gone(str(trial.user_attrs.get(WORKER, "")))
+        grace = self._grace if gone is None else self._grace * ALIVE
+        return gone is True or now - self._seen[trial.number][1] > grace
 
 
 def retry(study: optuna.Study, storage: BaseStorage) -> list[int]:
@@ -116,48 +138,43 @@ def retry(study: optuna.Study, storage: BaseStorage) -> list[int]:
         The numbers of the trials that got one.
     """
     with one_at_a_time(storage):
-        trials = study.get_trials(deepcopy=False)
-        succeeded = {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
-        given = []
-        for trial in trials:
-            if not _wants_successor(trial) or trial.number in succeeded:
-                continue
-            died = "interrupted" not in trial.user_attrs
-            retries = int(trial.user_attrs.get("retries", 0)) + died
-            if retries > RETRIES:
-                continue
-            inherited = {name: value for name, value in trial.user_attrs.items() if name not in _OWN}
-            study.enqueue_trial(
-                trial.params or dict(trial.system_attrs.get("fixed_params", {})),
-                user_attrs={**inherited, "retry_of": trial.number, "retries": retries},
-            )
-            given.append(trial.number)
-        return given
+        return enqueue_successors(study, study.get_trials(deepcopy=False))
 
 
-def worker_name() -> str:
-    """This process: host, number and start, since numbers are given again."""
-    import psutil
+def enqueue_successors(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[int]:
+    """`retry`, for callers that hold the storage's lock and have read the trials under it."""
+    wanting = without_successor(trials)
+    for trial in wanting:
+        inherited = {name: value for name, value in trial.user_attrs.items() if name not in _OWN}
+        fixed = trial.system_attrs.get("fixed_params", {})  # of an enqueued trial that died before it drew them all
+        retries = _retries(trial)
+        study.enqueue_trial(
+            {**fixed, **trial.params}, user_attrs={**inherited, RETRY_OF: trial.number, RETRIED: retries}
+        )
+    return [trial.number for trial in wanting]
 
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+def without_successor(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that died or were interrupted, are to be run again, and have no successor yet."""
+    succeeded = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and ERROR not in trial.user_attrs
+        and trial.number not in succeeded
+        and _retries(trial) <= RETRIES
+    ]
 
 
-def _is_gone(worker: str) -> bool | None:
-    """Whether a worker's process has ended; None where only its machine can know."""
-    import psutil
+def _retries(trial: FrozenTrial) -> int:
+    """How many times a successor of the trial would be one of a death; an interrupted one costs none."""
+    return int(trial.user_attrs.get(RETRIED, 0)) + (INTERRUPTED not in trial.user_attrs)
 
-    host, _, process = worker.partition(":")
-    if host != socket.gethostname() or not process:
-        return None
-    number, _, started = process.partition(":")
-    try:
-        found = psutil.Process(int(number))
-        return f"{found.create_time():.2f}" != started or found.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+
+def _fail(study: optuna.Study, number: int) -> bool:
+    """Ends a trial; False where another worker was first, or it has ended by itself after all."""
+    with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+        study.tell(number, state=TrialState.FAIL)
         return True
-    except (psutil.Error, ValueError):
-        return None
-
-
-def _wants_successor(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+    return False

@@ -12,6 +12,7 @@ from cross_modal_mlflow.registry import check_name
 
 Sampler = Literal["tpe", "gp", "random"]
 Pruner = Literal["median", "hyperband", "wilcoxon", "none"]
+TRIALS = 30
 #: What can be optimised, and which way.
 TARGETS = {"score": "maximize", "eer": "minimize", "seconds": "minimize"}
 
@@ -21,7 +22,7 @@ class SweepOptions(Experiment):
     """A sweep: the experiment that every trial starts from, and how it is searched.
 
     Attributes:
-        trials: Trials in all; those of an earlier start of the study count.
+        trials: Trials in all, 30 where nothing is said; a resumed study has those of its start, or more.
         workers: Processes on this machine; each takes its share of the cores.
         study: The study's name; None makes one from the data and the time.
         storage: Where the study lives: a file (Optuna's journal), or postgresql://… for many machines.
@@ -40,7 +41,7 @@ class SweepOptions(Experiment):
         register: Register the winner under this name.
     """
 
-    trials: int = 30
+    trials: int | None = None
     workers: int = 1
     study: str | None = None
     storage: str | None = None
@@ -83,7 +84,7 @@ class SweepOptions(Experiment):
             cross_modal.errors.CrossModalError: --trials: expected at least 1, found 0
         """
         for name in ("trials", "workers"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise CrossModalError(f"--{name}: expected at least 1, found {getattr(self, name)}")
         if self.resume and not self.study:
             raise CrossModalError("--resume: expected --study NAME, which study to go on with, found none")

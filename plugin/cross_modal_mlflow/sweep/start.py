@@ -22,6 +22,7 @@ from cross_modal.data.items import Items
 from cross_modal.data.sources import read_items
 from cross_modal.errors import CrossModalError
 from cross_modal.rebuild import rebuild
+from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.pipeline import config_yaml, log_items
 from cross_modal_mlflow.run_context import experiment_tags
@@ -29,7 +30,7 @@ from cross_modal_mlflow.store import Store, open_store
 from cross_modal_mlflow.sweep.head_space import HeadSpace
 from cross_modal_mlflow.sweep.join import store_of
 from cross_modal_mlflow.sweep.objective import DEFAULT, read_study_items
-from cross_modal_mlflow.sweep.options import SweepOptions
+from cross_modal_mlflow.sweep.options import TRIALS, SweepOptions
 from cross_modal_mlflow.sweep.settings import StudySettings
 from cross_modal_mlflow.sweep.space import SearchSpace
 from cross_modal_mlflow.sweep.storage import open_storage, refuse_mlflow_database, storage_argument, storage_label
@@ -96,6 +97,8 @@ def _new(options: SweepOptions, console: Console) -> Iterator[Sweep]:
         storage = open_storage(options.storage)
         name = options.study or unique_name(experiment.data)
         refuse_existing(storage, name)
+        if options.model is not None:
+            model_folder(options.model, lambda: store)
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         items = read_items(experiment.data, experiment.items)
         if not len(items.split("validation")):
@@ -138,7 +141,7 @@ def _resumed(options: SweepOptions, console: Console) -> Iterator[Sweep]:
         store = store_of(settings)
     with clock.phase("data"), working(console, f"reading {settings.experiment['data']}"):
         items = read_study_items(settings)
-    if options.trials > settings.trials:
+    if options.trials is not None and options.trials > settings.trials:
         settings = replace(settings, trials=options.trials)
         settings.keep(study)
     with parent_run(store, name, storage_label(options.storage), run_id=settings.run_id) as run:
@@ -175,7 +178,7 @@ def _settings(
         sampler=options.sampler,
         sampler_seed=options.sampler_seed,
         pruner=options.pruner,
-        trials=options.trials,
+        trials=options.trials or TRIALS,
         digest=items.digest,
         tracking_uri=store.uri,
         experiment_id=store.experiment_id,

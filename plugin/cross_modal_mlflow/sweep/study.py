@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+import secrets
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,22 +13,28 @@ import optuna
 from optuna.trial import TrialState
 
 from cross_modal.errors import CrossModalError
+from cross_modal_mlflow.sweep.leases import ERROR, enqueue_successors, sign
 from cross_modal_mlflow.sweep.options import TARGETS
-from cross_modal_mlflow.sweep.storage import one_at_a_time
+from cross_modal_mlflow.sweep.sampling import build_pruner, build_sampler
+from cross_modal_mlflow.sweep.storage_lock import one_at_a_time
 
 if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
+    from collections.abc import Sequence
+
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
     from cross_modal_mlflow.sweep.settings import StudySettings
 
+__all__ = [
+    "WAIT", "Wait", "build_pruner", "build_sampler", "counts", "create_study", "finished", "load_study",
+    "refuse_existing", "take_trial", "tell_trial", "unique_name",
+]  # fmt: skip
+
 DIRECTIONS = {
     "maximize": optuna.study.StudyDirection.MAXIMIZE,
     "minimize": optuna.study.StudyDirection.MINIMIZE,
 }
-STARTUP = 5  # trials that the median pruner lets run to their end first
 
 
 class Wait:
@@ -96,33 +102,12 @@ def load_study(
 
 
 def unique_name(data: str) -> str:
-    """A study's name from its data and the time, e.g. "photos-20261122-221500"."""
+    """A study's name from its data and the time, e.g. "photos-20261122-221500-3fa1".
+
+    The last part keeps two sweeps apart that start in one second.
+    """
     word = re.sub(r"[^\w.-]+", "-", Path(data).name or data).strip("-") or "sweep"
-    return f"{word}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def build_sampler(settings: StudySettings, seed: int) -> BaseSampler:
-    """The sampler by its name; TPE draws parameters together, each conditional group on its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if settings.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        if settings.sampler == "gp":
-            return optuna.samplers.GPSampler(seed=seed)
-        return optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
-
-
-def build_pruner(settings: StudySettings) -> BasePruner:
-    """The pruner by its name; with several targets none, as Optuna prunes on one value only."""
-    training = settings.experiment.get("training", {})
-    steps, every = int(training.get("steps", 1)), int(training.get("validate_every", 1))
-    if settings.pruner == "none" or len(settings.targets) > 1:
-        return optuna.pruners.NopPruner()
-    if settings.pruner == "wilcoxon" or settings.kind == "heads":
-        return optuna.pruners.WilcoxonPruner(p_threshold=0.1)
-    if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=every, max_resource=max(steps, every), reduction_factor=2)
-    return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=every)
+    return f"{word}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def counts(trial: FrozenTrial) -> bool:
@@ -132,7 +117,7 @@ def counts(trial: FrozenTrial) -> bool:
     """
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
-    return trial.state == TrialState.FAIL and "error" in trial.user_attrs
+    return trial.state == TrialState.FAIL and ERROR in trial.user_attrs
 
 
 def finished(study: optuna.Study) -> int:
@@ -141,7 +126,7 @@ def finished(study: optuna.Study) -> int:
 
 
 def take_trial(study: optuna.Study, storage: BaseStorage, limit: int) -> optuna.Trial | Wait | None:
-    """Takes the next trial, if there is one to take.
+    """Takes the next trial, if there is one to take. Trials that wait (defaults, successors) come first.
 
     Args:
         study: The study.
@@ -149,15 +134,37 @@ def take_trial(study: optuna.Study, storage: BaseStorage, limit: int) -> optuna.
         limit: Trials in all.
 
     Returns:
-        The trial; `WAIT` while other workers run the last ones; None when all are done.
+        The trial, which says whose it is; `WAIT` while other workers run the last ones; None when all are done.
     """
     with one_at_a_time(storage):
         trials = study.get_trials(deepcopy=False)
         done = sum(map(counts, trials))
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
-        if done + running < limit:
-            return study.ask()
-        return WAIT if done < limit else None
+        if done + running >= limit:
+            return WAIT if done < limit else None
+        enqueue_successors(study, trials)  # else a fresh trial could take the place of one that died just now
+        trial = study.ask()
+        sign(trial)
+        return trial
+
+
+def tell_trial(
+    study: optuna.Study, trial: optuna.Trial, values: Sequence[float] | None, state: TrialState
+) -> FrozenTrial | None:
+    """Tells the study how a trial ended.
+
+    Returns:
+        The finished trial; None where another worker took this one for dead meanwhile and has ended the trial: its
+        successor counts in its place.
+    """
+    try:
+        return study.tell(trial, values, state)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return None
+    except ValueError:  # what Optuna says of it depends on who looks first: the study or the storage
+        if study._storage.get_trial(trial._trial_id).state.is_finished():
+            return None
+        raise
 
 
 def _exists(name: str) -> str:
