@@ -84,6 +84,9 @@ def test_commands_run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         words = [word.replace("open_clip:ViT-B-32", "open_clip:tiny-readme") for word in words]
         if words[0] in {"demo", "train"} and "--print_config" not in words:
             words += shlex.split(QUICK if "open_clip" in command else f"{QUICK} {TRUNKS}")
+        if words[0] == "sweep":
+            words += ["--trials", "4", "--workers", "1"]  # two processes are the sweep's own tests
+            words += [] if "--resume" in words else shlex.split(f"--data items.csv {QUICK} {TRUNKS}")
         code = main(words)
         out, err = capfd.readouterr()
         assert code == 0, f"{command}\n{err}"

@@ -60,8 +60,20 @@ def join(
     def said(trial: object) -> None:
         console.print(f"trial {trial.number}: {trial.state.name.lower()}", highlight=False)  # type: ignore[attr-defined]
 
+    stop = threading.Event()
+    if number:
+        threading.Thread(target=_watch_parent, args=(stop,), name="parent-watch", daemon=True).start()
     with tracking_for(store.uri):
-        return Worker(study, opened, objective, store.client, most=trials).work(said)
+        return Worker(study, opened, objective, store.client, stop=stop, most=trials).work(said)
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """Lets a worker that a sweep has started leave after its trial when the sweep is gone, killed without a word."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if stop.wait(5.0):
+            return
+    stop.set()
 
 
 def store_of(settings: StudySettings) -> Store:

@@ -31,6 +31,7 @@ from cross_modal_mlflow.sweep.head_space import HeadSpace
 from cross_modal_mlflow.sweep.join import store_of
 from cross_modal_mlflow.sweep.objective import DEFAULT, read_study_items
 from cross_modal_mlflow.sweep.options import TRIALS, SweepOptions
+from cross_modal_mlflow.sweep.sampling import pruner_note
 from cross_modal_mlflow.sweep.settings import StudySettings
 from cross_modal_mlflow.sweep.space import SearchSpace
 from cross_modal_mlflow.sweep.storage import open_storage, refuse_mlflow_database, storage_argument, storage_label
@@ -112,6 +113,9 @@ def _new(options: SweepOptions, console: Console) -> Iterator[Sweep]:
     about = experiment_tags(experiment.twin, experiment.evaluation)
     with parent_run(store, name, storage_label(options.storage), about=about) as run:
         settings = _settings(options, experiment, space.to_dict(), items, store, run)
+        note = pruner_note(settings)
+        if note is not None:
+            console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
         study = create_study(storage, name, settings)
         settings.keep(study)
         study.enqueue_trial(first, user_attrs={"role": DEFAULT})

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cross_modal.errors import CrossModalError
 
@@ -42,7 +42,7 @@ def one_at_a_time(storage: BaseStorage) -> Iterator[None]:
     """
     from optuna.storages import InMemoryStorage, JournalStorage
 
-    inner = getattr(storage, "_backend", storage)  # a study wraps PostgreSQL's storage in a cache
+    inner: Any = getattr(storage, "_backend", storage)  # a study wraps PostgreSQL's storage in a cache
     engine = getattr(inner, "engine", None)
     if engine is not None:
         with engine.connect() as connection:

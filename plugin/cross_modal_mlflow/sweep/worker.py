@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import optuna
@@ -18,7 +19,7 @@ from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.command_line import one_line
 from cross_modal_mlflow.sweep.leases import Lease, Reaper
 from cross_modal_mlflow.sweep.settings import StudySettings
-from cross_modal_mlflow.sweep.study import Wait, take_trial
+from cross_modal_mlflow.sweep.study import Wait, take_trial, tell_trial
 from cross_modal_mlflow.sweep.trial_run import TrialRun
 
 if TYPE_CHECKING:
@@ -88,17 +89,20 @@ class Worker:
                 self._stop.wait(PAUSE)
                 continue
             finished = self.run(taken, settings)
+            if finished is None:
+                continue
             done += 1
             if told is not None:
                 told(finished)
             self._look_for_one_cause()
         return done
 
-    def run(self, trial: optuna.Trial, settings: StudySettings) -> optuna.trial.FrozenTrial:
+    def run(self, trial: optuna.Trial, settings: StudySettings) -> optuna.trial.FrozenTrial | None:
         """Runs one trial that was asked for.
 
         Returns:
-            The finished trial.
+            The finished trial; None where this worker was taken for dead meanwhile (a machine that slept, a storage out
+            of reach): the trial's successor has its MLflow run, and counts in its place.
 
         Raises:
             KeyboardInterrupt: After the trial was told interrupted: its successor takes its run over.
@@ -115,11 +119,15 @@ class Worker:
                 self._interrupt(trial)
                 run.finish(TrialState.FAIL)
                 raise
+            except optuna.exceptions.UpdateFinishedTrialError:
+                return None
             except Exception as error:  # whatever a setting may bring about: the next trial has others
                 state, values, problem = TrialState.FAIL, None, error
-                trial.set_user_attr("error", one_line(error)[:500])
-        finished = self.study.tell(trial, values, state)
-        run.finish(state, values, problem)
+                with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    trial.set_user_attr("error", one_line(error)[:500])
+        finished = tell_trial(self.study, trial, values, state)
+        if finished is not None:
+            run.finish(state, values, problem)
         return finished
 
     def _start(self, trial: optuna.Trial, settings: StudySettings) -> TrialRun:
@@ -139,8 +147,9 @@ class Worker:
         return values
 
     def _interrupt(self, trial: optuna.Trial) -> None:
-        trial.set_user_attr("interrupted", True)
-        self.study.tell(trial, state=TrialState.FAIL)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            trial.set_user_attr("interrupted", True)
+        tell_trial(self.study, trial, None, TrialState.FAIL)
 
     def _look_for_one_cause(self) -> None:
         """Stops a sweep whose every trial fails alike."""

@@ -79,11 +79,8 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture
 def database(postgresql: str) -> str:
     """The URL of an empty database."""
-    import psycopg
-
-    name = f"optuna_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    name = _unique_name()
+    _execute(postgresql, f"CREATE DATABASE {name}")
     return f"{postgresql}/{name}"
 
 
@@ -92,6 +89,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A storage of either kind, not there yet, as ``--storage`` takes it."""
     if request.param == "journal":
         return str(tmp_path / "sweeps.journal")
-    url = request.getfixturevalue("database")
-    assert isinstance(url, str)
-    return url
+    server, name = request.getfixturevalue("postgresql"), _unique_name()
+    _execute(server, f"CREATE SCHEMA {name}")  # many times quicker to make and to delete than a database
+    return f"{server}/postgres?options=-csearch_path%3D{name}"
+
+
+def _unique_name() -> str:
+    return f"optuna_{uuid.uuid4().hex[:8]}"
+
+
+def _execute(server: str, command: str) -> None:
+    import psycopg
+
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(command)

@@ -244,6 +244,7 @@ def test_of_four_workers_one_is_killed_and_no_trial_is_lost_or_counted_twice(pla
         return [] if study is None else [trial for trial in study.trials if HANGS in trial.user_attrs]
 
     wait_until(hanging, 60)
+    time.sleep(0.3)  # in the middle of its trial, and not of the write that told us
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert [worker.wait(60) for worker in others] == [0, 0, 0]

@@ -1,5 +1,7 @@
 import dataclasses
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import optuna
 import pytest
@@ -9,6 +11,15 @@ from cross_modal_mlflow.sweep.sampling import STARTUP, build_pruner, build_sampl
 
 TRAINING = dataclasses.replace(SETTINGS, experiment={"training": {"steps": 120, "validate_every": 30}})
 HEADS = dataclasses.replace(SETTINGS, kind="heads")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Whatever Optuna has to say fails the test."""
+    with warnings.catch_warnings():
+        for category in (UserWarning, FutureWarning, optuna.exceptions.ExperimentalWarning):
+            warnings.simplefilter("error", category)
+        yield
 
 
 def conditional(trial: optuna.Trial) -> float:
@@ -23,8 +34,7 @@ def test_a_sampler_by_name_draws_the_same_from_the_same_seed_without_a_word(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def drawn(seed: int) -> list[dict[str, float]]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with silence():
             sampler = build_sampler(dataclasses.replace(SETTINGS, sampler=name), seed)
             study = optuna.create_study(sampler=sampler, direction="maximize")
             study.optimize(conditional, n_trials=12)
@@ -78,8 +88,7 @@ def test_hyperband_bears_a_budget_without_validations() -> None:
 
 
 def test_heads_are_compared_episode_by_episode_whatever_was_asked_for_but_none() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with silence():
         for name in ("median", "wilcoxon", "hyperband"):
             pruner = build_pruner(dataclasses.replace(HEADS, pruner=name))
             assert isinstance(pruner, optuna.pruners.WilcoxonPruner)

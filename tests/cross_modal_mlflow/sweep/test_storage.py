@@ -134,7 +134,9 @@ def test_the_lock_of_a_worker_that_was_killed_while_writing_is_taken_well_before
     ],
 )
 def test_other_databases_are_refused_without_their_passwords(storage: str, says: str) -> None:
-    for said in (failure(storage), str(pytest.raises(CrossModalError, storage_label, storage).value)):
+    with pytest.raises(CrossModalError) as caught:
+        storage_label(storage)
+    for said in (failure(storage), str(caught.value)):
         assert says in said
         assert "secret" not in said
 

@@ -149,8 +149,13 @@ def test_directions_follow_the_targets_and_a_loaded_study_has_the_same(place: st
 
 @pytest.mark.parametrize(
     ("data", "word"),
-    [("/data/my photos/", "my-photos"), ("glyphs", "glyphs"), ("torchvision:CIFAR10", "torchvision-CIFAR10"), ("/", "sweep")],
-)  # fmt: skip
+    [
+        ("/data/my photos/", "my-photos"),
+        ("glyphs", "glyphs"),
+        ("torchvision:MNIST", "torchvision-MNIST"),
+        ("/", "sweep"),
+    ],
+)
 def test_a_name_is_made_of_the_data_and_the_time_and_none_is_made_twice(data: str, word: str) -> None:
     names = {unique_name(data) for _ in range(5)}
     assert len(names) > 1

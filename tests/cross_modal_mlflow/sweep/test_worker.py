@@ -130,3 +130,21 @@ def test_a_tracking_store_that_takes_no_run_leaves_the_trial_for_whoever_comes_n
             one.work()
     assert one.work() == 1
     assert one.study.trials[1].user_attrs["retry_of"] == 0
+
+
+def test_a_worker_that_was_taken_for_dead_leaves_the_trial_and_its_run_to_the_successor(workplace: Path) -> None:
+    class Slow(Parabola):
+        def __call__(self, trial: optuna.Trial, run: TrialRun) -> Sequence[float]:
+            values = super().__call__(trial, run)
+            if trial.number == 0:  # another worker finds no lease
+                trial.study.tell(0, state=TrialState.FAIL)
+            return values
+
+    one, client = worker(workplace, Slow(), trials=2)
+    assert one.work() == 2
+    states_of = [(trial.state.name, trial.user_attrs.get("retry_of")) for trial in one.study.trials]
+    assert states_of[0] == ("FAIL", None)
+    assert ("COMPLETE", 0) in states_of
+    run = one.study.trials[0].user_attrs["mlflow_run_id"]
+    assert client.get_run(run).info.status == "FINISHED"  # as its successor left it
+    assert finished(one.study) == 2
