@@ -116,4 +116,3 @@ def load_twin(folder: str | Path) -> TwinEncoder:
             f"{len(unexpected)} unknown ({name}, …)"
         )
     return twin.eval()
-

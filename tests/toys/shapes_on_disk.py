@@ -1,14 +1,12 @@
 """The shapes as a manifest of PNG files, and the settings of a twin that learns a little of them in a second."""
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
 import yaml
 from PIL import Image
-
 from toys.shapes import experiment, shapes
-
-SMALL = ["--training.steps", "6", "--training.validate-every", "3", "--training.warm-up", "2"]
 
 
 def write_shapes(folder: Path, per_class: int = 6) -> Path:
@@ -17,8 +15,6 @@ def write_shapes(folder: Path, per_class: int = 6) -> Path:
     Returns:
         The settings: ``--config`` takes them, and with them the data.
     """
-    import dataclasses
-
     items = shapes(per_class)
     (folder / "pictures").mkdir(parents=True)
     rows = []

@@ -113,9 +113,9 @@ def _new(options: SweepOptions, console: Console) -> Iterator[Sweep]:
     about = experiment_tags(experiment.twin, experiment.evaluation)
     with parent_run(store, name, storage_label(options.storage), about=about) as run:
         settings = _settings(options, experiment, space.to_dict(), items, store, run)
-        note = pruner_note(settings)
-        if note is not None:
-            console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        unpruned = pruner_note(settings)
+        if unpruned is not None:
+            console.print(f"note: {unpruned}", markup=False, highlight=False, soft_wrap=True)
         study = create_study(storage, name, settings)
         settings.keep(study)
         study.enqueue_trial(first, user_attrs={"role": DEFAULT})

@@ -1,4 +1,4 @@
-"""A tiny sweep over toy shapes, run once by its command and looked at from all sides; then resumed, and by two workers."""
+"""A tiny sweep over toy shapes, run by its command and looked at from all sides; then resumed, and by two workers."""
 
 import json
 import os

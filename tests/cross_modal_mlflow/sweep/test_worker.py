@@ -59,9 +59,8 @@ def test_every_end_of_a_trial_is_told_to_the_study_and_to_its_run(workplace: Pat
     objective = Parabola(trial_1=optuna.TrialPruned(), trial_2=CrossModalError("collapsed"), trial_3="nan")
     one, client = worker(workplace, objective, trials=5)
     assert one.work() == 5
-    assert states(one, client) == [
-        ("COMPLETE", "FINISHED"), ("PRUNED", "KILLED"), ("FAIL", "FAILED"), ("FAIL", "FAILED"), ("COMPLETE", "FINISHED"),
-    ]  # fmt: skip
+    done, failed = ("COMPLETE", "FINISHED"), ("FAIL", "FAILED")
+    assert states(one, client) == [done, ("PRUNED", "KILLED"), failed, failed, done]
     assert one.study.trials[2].user_attrs["error"] == "collapsed"
     assert one.study.trials[3].user_attrs["error"] == "trial 3: expected a number for score, found NaN"
     assert objective.kept == [0, 4]  # what did not finish is not kept
