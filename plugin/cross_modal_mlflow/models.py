@@ -58,12 +58,13 @@ def _logged_model(reference: str, store: Store) -> str:
     if asked is None:
         return reference
     outputs = store.client.get_run(asked["run"]).outputs
-    for output in reversed(outputs.model_outputs if outputs else []):
-        model = store.client.get_logged_model(output.model_id)
-        if model.name == asked["name"]:
-            local = model.artifact_location.startswith("file:")
-            return model.artifact_location if local else f"models:/{model.model_id}"
-    return reference
+    models = [store.client.get_logged_model(each.model_id) for each in (outputs.model_outputs if outputs else [])]
+    named = [model for model in models if model.name == asked["name"]]
+    if not named:
+        return reference
+    newest = max(named, key=lambda model: model.creation_timestamp)  # a resumed sweep logs one at each end
+    local = newest.artifact_location.startswith("file:")
+    return newest.artifact_location if local else f"models:/{newest.model_id}"
 
 
 def _inner(folder: Path) -> Path:

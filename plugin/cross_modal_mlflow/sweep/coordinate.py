@@ -7,9 +7,11 @@ shows trials of workers on other machines too.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cross_modal_mlflow.store import FOLDER
+from cross_modal.errors import CrossModalError
+from cross_modal_mlflow.store import FOLDER, impatient
 from cross_modal_mlflow.sweep.finish import SweepOutcome, finish
 from cross_modal_mlflow.sweep.live_table import LiveTable
 from cross_modal_mlflow.sweep.objective import build_objective
@@ -41,9 +43,11 @@ def sweep(options: SweepOptions, console: Console) -> SweepOutcome:
     with started(options, console) as begun:
         try:
             notes = _run_trials(begun, options.workers, console)
-        except KeyboardInterrupt as interrupt:
-            reconcile(begun.study, begun.store.client)
-            interrupt.args = (f"study {begun.study.study_name} is kept; go on with: {_again(begun, options)}",)
+        except (KeyboardInterrupt, CrossModalError) as end:
+            with impatient(), suppress(Exception):  # last words: the store may be what was lost
+                reconcile(begun.study, begun.store.client)
+            if isinstance(end, KeyboardInterrupt):
+                end.args = (f"study {begun.study.study_name} is kept; go on with: {_again(begun, options)}",)
             raise
         return finish(begun, console, notes, options.register)
 

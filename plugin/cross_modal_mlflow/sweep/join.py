@@ -52,11 +52,11 @@ def join(
         torch.set_num_threads(threads)
     opened = open_storage(storage)
     settings = StudySettings.of(load_study(opened, name))
-    study = load_study(opened, name, settings, seed=settings.sampler_seed + (number or os.getpid()))
+    before = len(load_study(opened, name).trials)  # a worker of a resumed study draws anew
+    study = load_study(opened, name, settings, seed=settings.sampler_seed + (number or os.getpid()) + 1000 * before)
     store = store_of(settings)
     with working(console, f"reading {data or settings.experiment['data']}"):
         items = read_study_items(settings, data)
-    objective = build_objective(settings, study, items)
 
     def said(trial: object) -> None:
         console.print(f"trial {trial.number}: {trial.state.name.lower()}", highlight=False)  # type: ignore[attr-defined]
@@ -64,7 +64,8 @@ def join(
     stop = threading.Event()
     if number:
         threading.Thread(target=_watch_parent, args=(stop,), name="parent-watch", daemon=True).start()
-    with tracking_for(store.uri):
+    with tracking_for(store.uri):  # a model of a study of heads is looked for there too
+        objective = build_objective(settings, study, items)
         return Worker(study, opened, objective, store.client, stop=stop, most=trials).work(said)
 
 

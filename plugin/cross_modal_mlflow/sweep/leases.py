@@ -163,8 +163,13 @@ def without_successor(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         if trial.state == TrialState.FAIL
         and ERROR not in trial.user_attrs
         and trial.number not in succeeded
-        and _retries(trial) <= RETRIES
+        and not is_given_up(trial)
     ]
+
+
+def is_given_up(trial: FrozenTrial) -> bool:
+    """Whether a dead trial gets no successor any more."""
+    return _retries(trial) > RETRIES
 
 
 def _retries(trial: FrozenTrial) -> int:

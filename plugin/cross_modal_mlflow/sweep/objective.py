@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cross_modal.encoders.saved_twin import load_twin, save_twin
 from cross_modal.errors import CrossModalError
 from cross_modal.rebuild import rebuild
 from cross_modal.training.shared_parts import SharedParts
+from cross_modal.training.validation import SCORE
 from cross_modal_mlflow.evaluate_model import on_device
 from cross_modal_mlflow.measurement import embed
 from cross_modal_mlflow.models import model_folder
@@ -42,6 +43,11 @@ DEFAULT = "default"  # `role` of the trial with the settings that the sweep was 
 def is_default(trial: optuna.trial.BaseTrial) -> bool:
     """Whether this is the trial with the settings that the sweep was started with: it is never pruned."""
     return trial.user_attrs.get("role") == DEFAULT
+
+
+def keeps_to_constraints(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a finished trial may win."""
+    return all(excess <= 0 for excess in trial.constraints.values())
 
 
 class TrainingObjective:
@@ -91,6 +97,8 @@ class TrainingObjective:
             trial.set_constraint(name, value - self.settings.constraints[name])  # at most 0 keeps to it
         run.metrics(outcome.metrics | {f"seconds/{name}": spent for name, spent in outcome.seconds.items()})
         trial.set_user_attr("best_step", outcome.best_step)
+        monitor = experiment.training.monitor
+        trial.set_user_attr("validation_score", outcome.metrics.get(SCORE if monitor == "auto" else monitor))
         trial.set_user_attr("training_seconds", outcome.seconds["training"])
         self._outcome = outcome
         return outcome.values
@@ -99,15 +107,18 @@ class TrainingObjective:
         """Keeps the twin in the trial's run, where it is the default or the best so far by the first target."""
         assert self._outcome is not None
         outcome, self._outcome = self._outcome, None
-        if is_default(trial) or self._is_best(values[0]):
+        if is_default(trial) or self._is_best(values[0], outcome.constraints):
             with tempfile.TemporaryDirectory(prefix="cross-modal-twin-") as folder:
                 save_twin(outcome.twin, Path(folder) / TWIN, {})
                 run.files(Path(folder) / TWIN, TWIN)
 
-    def _is_best(self, value: float) -> bool:
+    def _is_best(self, value: float, measured: Mapping[str, float]) -> bool:
+        """Whether a trial may win: it keeps to the constraints, and so does none that is better."""
+        if any(amount > self.settings.constraints[name] for name, amount in measured.items()):
+            return False
         sign = 1 if TARGETS[self.settings.targets[0]] == "maximize" else -1
         done = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        return all(sign * value >= sign * each.values[0] for each in done)
+        return all(sign * value >= sign * each.values[0] for each in done if keeps_to_constraints(each))
 
 
 class HeadObjective:

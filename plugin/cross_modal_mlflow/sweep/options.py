@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,9 +104,18 @@ class SweepOptions(Experiment):
                 "--pruner wilcoxon: expected --model MODEL, as it compares few-shot heads episode by episode; "
                 "trainings take median or hyperband"
             )
-        if self.model is not None and (self.targets != ["score"] or self.space is not None):
+        if self.model is not None and self.pruner == "hyperband":
             raise CrossModalError(
-                "--model: heads are tuned for their score over a built-in space; leave --targets and --space away"
+                "--pruner hyperband: expected wilcoxon or none with --model, whose trials are episodes"
+            )
+        if self.study is not None and (not re.fullmatch(r"[\w. -]+", self.study) or set(self.study) <= {"."}):
+            raise CrossModalError(f"--study: expected letters, digits, '_', '-', '.', found {self.study!r}")
+        own = SweepOptions()
+        of_trainings = ("targets", "space", "losses", "miners", "max_latency", "max_memory", "register")
+        if self.model is not None and any(getattr(self, name) != getattr(own, name) for name in of_trainings):
+            raise CrossModalError(
+                f"--model: heads are tuned for their score, over a space of their own, and are no model to register: "
+                f"expected no --{', --'.join(of_trainings)}"
             )
         if self.register is not None:
             check_name(self.register)

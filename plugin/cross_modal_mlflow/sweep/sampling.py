@@ -43,12 +43,12 @@ def build_pruner(settings: StudySettings) -> BasePruner:
     """
     training = settings.experiment.get("training", {})
     steps, every = int(training.get("steps", 1)), max(1, int(training.get("validate_every", 1)))
-    if settings.pruner == "none" or len(settings.targets) > 1:
+    if settings.pruner == "none" or _why_not(settings) is not None:
         return optuna.pruners.NopPruner()
     if settings.pruner == "hyperband" and settings.kind == "training":
         return optuna.pruners.HyperbandPruner(min_resource=every, max_resource=max(steps, every), reduction_factor=2)
     if settings.pruner == "median" and settings.kind == "training":
-        return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=every)
+        return optuna.pruners.MedianPruner(n_startup_trials=STARTUP)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.pruners.WilcoxonPruner(p_threshold=_CERTAIN)
@@ -56,6 +56,14 @@ def build_pruner(settings: StudySettings) -> BasePruner:
 
 def pruner_note(settings: StudySettings) -> str | None:
     """What to tell who asked for a pruner that does not come."""
-    if settings.pruner != "none" and len(settings.targets) > 1:
-        return f"no trial is pruned: the {settings.pruner} pruner compares one value, and there are several targets"
+    why = _why_not(settings)
+    return None if settings.pruner == "none" or why is None else f"no trial is pruned: {why}"
+
+
+def _why_not(settings: StudySettings) -> str | None:
+    """Why trials of a study cannot be pruned; None where they can."""
+    if len(settings.targets) > 1:
+        return "pruners compare one value, and there are several targets"
+    if settings.constraints:
+        return "pruners know no constraints, and would measure a twin that keeps to them by others that do not"
     return None

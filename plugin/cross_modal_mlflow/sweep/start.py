@@ -29,7 +29,7 @@ from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.store import Store, open_store
 from cross_modal_mlflow.sweep.head_space import HeadSpace
 from cross_modal_mlflow.sweep.join import store_of
-from cross_modal_mlflow.sweep.objective import DEFAULT, read_study_items
+from cross_modal_mlflow.sweep.objective import DEFAULT, keeps_to_constraints, read_study_items
 from cross_modal_mlflow.sweep.options import TRIALS, SweepOptions
 from cross_modal_mlflow.sweep.sampling import pruner_note
 from cross_modal_mlflow.sweep.settings import StudySettings
@@ -123,7 +123,8 @@ def _new(options: SweepOptions, console: Console) -> Iterator[Sweep]:
             known = space.fitting(parameters) if isinstance(space, SearchSpace) else parameters
             study.enqueue_trial(known, user_attrs={"role": f"best of {options.warm_start}"})
         run.parameters(experiment)
-        run.parameters({"sweep": {key: value for key, value in vars(options).items() if key not in vars(experiment)}})
+        own = {key: value for key, value in vars(options).items() if key not in vars(experiment)}
+        run.parameters({"sweep": own | {"storage": storage_label(options.storage)}})  # a URL may hold a password
         run.text(config_yaml(experiment), "config.yaml")
         run.document(settings.space, "space.json")
         run.environment()
@@ -181,7 +182,7 @@ def _settings(
         targets=options.targets,
         sampler=options.sampler,
         sampler_seed=options.sampler_seed,
-        pruner=options.pruner,
+        pruner=options.pruner if options.model is None or options.pruner == "none" else "wilcoxon",
         trials=options.trials or TRIALS,
         digest=items.digest,
         tracking_uri=store.uri,
@@ -189,21 +190,30 @@ def _settings(
         run_id=run.run_id,
         version=__version__,
         constraints={name: limit for name, limit in limits.items() if limit is not None},
-        model=options.model,
+        model=None if options.model is None else _absolute(options.model),
     )
+
+
+def _absolute(model: str) -> str:
+    """A model in a folder by its absolute path; an MLflow URI stays."""
+    return str(Path(model).absolute()) if Path(model).exists() else model
 
 
 def _best_of(storage: BaseStorage, name: str | None) -> list[dict[str, Any]]:
     """Parameters of the best trials of an earlier study; those that the new space lacks are drawn anew."""
     if name is None:
         return []
+    names = optuna.get_all_study_names(storage)
+    if name not in names:
+        known = ", ".join(names[:10]) or "none"
+        raise CrossModalError(f"--warm-start {name}: expected the name of a study of this storage, found {known}")
     earlier = load_study(storage, name)
     if len(earlier.directions) > 1:
         best = earlier.best_trials
     else:
         done = earlier.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         sign = 1 if earlier.direction == optuna.study.StudyDirection.MINIMIZE else -1
-        best = sorted(done, key=lambda trial: sign * (trial.value or 0.0))
+        best = sorted(filter(keeps_to_constraints, done), key=lambda trial: sign * (trial.value or 0.0))
     if not best:
         raise CrossModalError(f"--warm-start {name}: expected a study with finished trials, found none")
     return [trial.params for trial in best[:WARM]]
@@ -214,11 +224,18 @@ def _refuse_other_settings(options: SweepOptions, settings: StudySettings) -> No
     asked, kept = _leaves(dataclasses.asdict(_with_absolute_data(options.experiment()))), _leaves(settings.experiment)
     own = yaml.safe_load((files("cross_modal_mlflow") / "sweep.yaml").read_text(encoding="utf-8"))
     usual = _leaves(dataclasses.asdict(Experiment())) | _leaves(own)  # what nobody has asked for
+    limits = settings.constraints
+    searched = {name: getattr(settings, name) for name in ("targets", "sampler", "sampler_seed", "pruner", "model")}
+    searched |= {"max_latency": limits.get("latency"), "max_memory": limits.get("memory")}
+    for name, value in searched.items():  # the space is not kept by the words that it was asked for with
+        asked[name], kept[name], usual[name] = getattr(options, name), value, getattr(SweepOptions(), name)
+    for name in ("losses", "miners", "space", "warm_start"):
+        asked[name], usual[name] = getattr(options, name), getattr(SweepOptions(), name)
     for path, value in asked.items():
         if value not in (kept.get(path), usual.get(path)):
             raise CrossModalError(
-                f"study {options.study}: expected the settings that it was started with, found --{path} {value} for "
-                f"{kept.get(path)}; --study NAME without --resume starts another"
+                f"study {options.study}: expected the settings that it was started with, found --{path} {value}"
+                f"{f' for {kept[path]}' if path in kept else ''}; --study NAME without --resume starts another"
             )
 
 
@@ -232,4 +249,6 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _with_absolute_data(experiment: Experiment) -> Experiment:
     """A local source by its absolute path: workers may start elsewhere."""
     path = Path(experiment.data)
-    return replace(experiment, data=str(path.absolute())) if path.exists() else experiment
+    if experiment.data == "glyphs" or not path.exists():  # the built-in sample, whatever folders there are
+        return experiment
+    return replace(experiment, data=str(path.absolute()))

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import TrialState
 
 from cross_modal.errors import CrossModalError
-from cross_modal_mlflow.sweep.leases import ERROR, enqueue_successors, sign
+from cross_modal_mlflow.sweep.leases import ERROR, enqueue_successors, is_given_up, sign
 from cross_modal_mlflow.sweep.options import TARGETS
 from cross_modal_mlflow.sweep.sampling import build_pruner, build_sampler
 from cross_modal_mlflow.sweep.storage_lock import one_at_a_time
@@ -113,11 +113,12 @@ def unique_name(data: str) -> str:
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is one of those that were asked for: done, pruned, or failed of itself.
 
-    One whose worker died or was interrupted does not count: its successor will.
+    One whose worker died or was interrupted does not count, as its successor will; unless its workers have died as
+    often as they are allowed to (a trial that takes more memory than there is), or a sweep might never end.
     """
     if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         return True
-    return trial.state == TrialState.FAIL and ERROR in trial.user_attrs
+    return trial.state == TrialState.FAIL and (ERROR in trial.user_attrs or is_given_up(trial))
 
 
 def finished(study: optuna.Study) -> int:

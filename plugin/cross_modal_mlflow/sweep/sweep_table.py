@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
 from optuna.trial import TrialState
 
 from cross_modal_mlflow.report import metric_table
 from cross_modal_mlflow.summary import print_report
+from cross_modal_mlflow.sweep.objective import keeps_to_constraints
 from cross_modal_mlflow.sweep.trial_words import best_so_far, margins, number, value_words, what
 
 if TYPE_CHECKING:
-    import optuna
+    from optuna.trial import FrozenTrial
     from rich.console import Console
     from rich.table import Table
 
@@ -40,7 +42,6 @@ def print_sweep(console: Console, outcome: SweepOutcome, json: Path | None) -> N
 
 def trial_table(study: optuna.Study) -> Table:
     """The best trials, the best first; of several targets the Pareto front."""
-    import optuna
     from rich.table import Table
 
     table = Table(header_style="bold")
@@ -48,7 +49,7 @@ def trial_table(study: optuna.Study) -> Table:
         table.add_column(name, justify="right" if right else "left")
     done = study.best_trials if len(study.directions) > 1 else study.get_trials(states=(TrialState.COMPLETE,))
     sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
-    for trial in sorted(done, key=lambda each: sign * each.values[0])[:BEST]:
+    for trial in sorted(filter(keeps_to_constraints, done), key=lambda each: sign * each.values[0])[:BEST]:
         drawn = {name: value for name, value in trial.params.items() if not isinstance(value, str)}
         words = ", ".join(f"{name.rpartition('.')[2]} {number(value)}" for name, value in drawn.items())
         role = "  (default)" if trial.user_attrs.get("role") == "default" else ""
@@ -57,9 +58,21 @@ def trial_table(study: optuna.Study) -> Table:
 
 
 def best_margins(study: optuna.Study) -> list[str]:
-    """The sentence that people came for."""
+    """The sentence that people came for; where the best loss has no margin, that of the best loss which has one."""
     best = best_so_far(study)
     if best is None:
         return []
-    found = ", ".join(f"{name} = {number(value)}" for name, value in margins(best).items())
-    return [f"best margin: {found}" if found else f"the best trial's loss, {what(best)}, has no margin"]
+    if margins(best):
+        return [f"best margin: {_listed(best)}"]
+    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    others = sorted((each for each in done if margins(each)), key=lambda each: sign * each.values[0])
+    said = f"no margin was searched for the loss of the best trial, {what(best)}"
+    if not others:
+        return [said]
+    first = others[0]
+    return [f"{said}; best of the others: {_listed(first)} (trial {first.number}, {value_words(first)})"]
+
+
+def _listed(trial: FrozenTrial) -> str:
+    return ", ".join(f"{name} = {number(value)}" for name, value in margins(trial).items())

@@ -48,7 +48,7 @@ def margin_words(trial: FrozenTrial) -> str:
 
 def value_words(trial: FrozenTrial) -> str:
     """The values, or what was reported last."""
-    if trial.values:
+    if trial.values and trial.state.name == "COMPLETE":
         return "  ".join(f"{value:.4f}" for value in trial.values)
     if trial.intermediate_values:
         return f"({trial.intermediate_values[max(trial.intermediate_values)]:.4f})"

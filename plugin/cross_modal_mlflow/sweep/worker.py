@@ -7,6 +7,7 @@ machine. Before each trial a worker looks after the others' (`Reaper`): a trial 
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -108,11 +109,15 @@ class Worker:
             KeyboardInterrupt: After the trial was told interrupted: its successor takes its run over.
         """
         problem: Exception | None
-        with Lease(self.study, trial):
+        with Lease(self.study, trial) as lease:
             run = self._start(trial, settings)
             try:
                 values: Sequence[float] | None = self._values(trial, run, settings)
-                state, problem = TrialState.COMPLETE, None
+                if lease.lost.is_set():
+                    return None
+                assert values is not None
+                problem = self._keep(trial, run, values)
+                state = TrialState.COMPLETE if problem is None else TrialState.FAIL
             except optuna.TrialPruned:
                 state, values, problem = TrialState.PRUNED, None, None
             except KeyboardInterrupt:
@@ -125,7 +130,7 @@ class Worker:
                 state, values, problem = TrialState.FAIL, None, error
                 with suppress(optuna.exceptions.UpdateFinishedTrialError):
                     trial.set_user_attr("error", one_line(error)[:500])
-        finished = tell_trial(self.study, trial, values, state)
+        finished = tell_trial(self.study, trial, values if state == TrialState.COMPLETE else None, state)
         if finished is not None:
             run.finish(state, values, problem)
         return finished
@@ -142,9 +147,16 @@ class Worker:
         values = [float(value) for value in self.objective(trial, run)]
         wrong = [name for name, value in zip(settings.targets, values, strict=True) if math.isnan(value)]
         if wrong:
-            raise CrossModalError(f"trial {trial.number}: expected a number for {wrong[0]}, found NaN")
-        self.objective.keep(trial, run, values)
+            raise CrossModalError(f"expected a number for {wrong[0]}, found NaN")
         return values
+
+    def _keep(self, trial: optuna.Trial, run: TrialRun, values: Sequence[float]) -> Exception | None:
+        """Keeps what the trial made; a store that does not take it costs the trial, which is then run again."""
+        try:
+            self.objective.keep(trial, run, values)
+        except Exception as error:  # whatever the artifact store or its driver raises
+            return error
+        return None
 
     def _interrupt(self, trial: optuna.Trial) -> None:
         with suppress(optuna.exceptions.UpdateFinishedTrialError):
@@ -155,7 +167,8 @@ class Worker:
         """Stops a sweep whose every trial fails alike."""
         ended = [each for each in self.study.get_trials(deepcopy=False) if each.state.is_finished()]
         errors = [each.user_attrs.get("error") for each in ended if "interrupted" not in each.user_attrs]
-        if len(errors) >= FAILURES and None not in errors and len(set(errors)) == 1:
+        alike = {re.sub(r"[\d.]+", "", str(error)) for error in errors}  # steps and values differ
+        if len(errors) >= FAILURES and None not in errors and len(alike) == 1:
             raise CrossModalError(
                 f"study {self.study.study_name}: all of the first {len(errors)} trials failed: {errors[0]}"
             )

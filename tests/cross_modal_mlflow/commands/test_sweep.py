@@ -133,6 +133,9 @@ def test_a_resumed_study_goes_on_to_more_trials_in_the_same_run(swept: Path, rep
     assert main(["sweep", "--study", "shapes", "--resume", "--trials", "8", "--json", "resumed.json"]) == 0
     resumed = json.loads(Path("resumed.json").read_text())
     assert resumed["run_id"] == report["run_id"]
+    folder = model_folder(f"runs:/{report['run_id']}/model", open_store)  # the newest of the two
+    card = json.loads((folder / "twin.json").read_text())["card"]
+    assert card["metrics"] == resumed["metrics"]
     assert [trial.number for trial in study().trials] == list(range(8))
 
 
@@ -142,12 +145,16 @@ def test_a_resumed_study_goes_on_to_more_trials_in_the_same_run(swept: Path, rep
         (["--study", "shapes"], "--study shapes: expected a new name, found a study of that name; --resume goes on"),
         (["--study", "shaped", "--resume"], "did you mean shapes?"),
         (["--study", "shapes", "--resume", "--training.seed", "9"], "found --training.seed 9"),
+        (["--study", "shapes", "--resume", "--targets", "eer"], "found --targets ['eer'] for ['score']"),
+        (["--study", "shapes", "--resume", "--losses", "SupConLoss"], "found --losses ['SupConLoss']"),
+        (["--study", "shapes", "--resume", "--max-latency", "1"], "found --max_latency 1.0"),
+        (["--study", "../../x"], "--study: expected letters, digits"),
         (["--losses", "TripletLoss"], "TripletLoss"),
         (["--miners", "HardMiner"], "HardMiner"),
         (["--space", "nothing.yaml"], "nothing.yaml: expected a YAML file"),
         (["--storage", "mlruns/mlflow.db"], "found the database of MLflow's tracking store"),
         (["--storage", "sqlite:///x.db"], "expected a file or postgresql://"),
-        (["--warm-start", "nowhere"], "found none of that name"),
+        (["--warm-start", "nowhere"], "--warm-start nowhere: expected the name of a study"),
         (["--model", "nowhere"], "nowhere"),
     ],
 )
@@ -173,7 +180,9 @@ def test_a_space_of_ones_own(swept: Path, tmp_path: Path) -> None:
     assert [len(trial.values) for trial in own.trials] == [2, 2, 2]
 
 
-def test_heads_are_tuned_on_a_models_own_embeddings(swept: Path, report: dict[str, Any]) -> None:
+def test_heads_are_tuned_on_a_models_own_embeddings(
+    swept: Path, report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = f"runs:/{report['run_id']}/model"
     words = ["--config", "shapes.yaml", "--model", model, "--pruner", "wilcoxon", "--study", "heads", "--trials", "12"]
     assert main(["sweep", *words, "--json", "heads.json"]) == 0
@@ -182,6 +191,9 @@ def test_heads_are_tuned_on_a_models_own_embeddings(swept: Path, report: dict[st
     assert "comparison/5way_1shot/difference" in heads["metrics"]
     best = Path(open_store().client.download_artifacts(heads["run_id"], "best_head.json"))
     assert set(json.loads(best.read_text())) == {"method", "parameters"}
+    monkeypatch.chdir(tmp_path)  # a worker finds the model where the sweep did, wherever it stands
+    assert main(["worker", "--study", "heads", "--storage", str(swept / "mlruns" / "sweeps.journal")]) == 0
+    assert not list(tmp_path.iterdir())
 
 
 def start(folder: Path, *words: str) -> "subprocess.Popen[str]":

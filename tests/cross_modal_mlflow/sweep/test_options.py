@@ -28,6 +28,10 @@ def test_the_experiment_is_what_every_trial_starts_from_and_holds_nothing_of_the
         ({"max_memory": float("nan")}, "--max_memory: expected a number above 0, found nan"),
         ({"pruner": "wilcoxon"}, "--pruner wilcoxon: expected --model MODEL"),
         ({"model": "m/", "targets": ["eer"]}, "--model: heads are tuned for their score"),
+        ({"model": "m/", "register": "x"}, "--model: heads are tuned for their score"),
+        ({"model": "m/", "pruner": "hyperband"}, "--pruner hyperband: expected wilcoxon or none with --model"),
+        ({"study": "../x"}, "--study: expected letters, digits"),
+        ({"study": ".."}, "--study: expected letters, digits"),
         ({"register": "a/b"}, "expected a name without"),
     ],
 )

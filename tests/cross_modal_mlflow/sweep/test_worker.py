@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.store import open_store
+from cross_modal_mlflow.sweep.leases import retry
 from cross_modal_mlflow.sweep.settings import StudySettings
 from cross_modal_mlflow.sweep.storage import open_storage
 from cross_modal_mlflow.sweep.study import create_study, finished
@@ -62,7 +63,7 @@ def test_every_end_of_a_trial_is_told_to_the_study_and_to_its_run(workplace: Pat
     done, failed = ("COMPLETE", "FINISHED"), ("FAIL", "FAILED")
     assert states(one, client) == [done, ("PRUNED", "KILLED"), failed, failed, done]
     assert one.study.trials[2].user_attrs["error"] == "collapsed"
-    assert one.study.trials[3].user_attrs["error"] == "trial 3: expected a number for score, found NaN"
+    assert one.study.trials[3].user_attrs["error"] == "expected a number for score, found NaN"
     assert objective.kept == [0, 4]  # what did not finish is not kept
 
 
@@ -90,8 +91,39 @@ def test_a_sweep_whose_trials_all_fail_alike_stops_and_says_so(workplace: Path) 
     assert len(one.study.trials) == FAILURES
 
 
+def test_errors_that_differ_in_a_number_are_alike(workplace: Path) -> None:
+    ends = {f"trial_{number}": CrossModalError(f"step {10 * number}: collapsed") for number in range(9)}
+    one, _ = worker(workplace, Parabola(**ends), trials=9)
+    with pytest.raises(CrossModalError, match=f"all of the first {FAILURES} trials failed"):
+        one.work()
+
+
+def test_an_artifact_store_that_fails_costs_a_trial_which_is_run_again(workplace: Path) -> None:
+    class Full(Parabola):
+        def keep(self, trial: optuna.Trial, run: TrialRun, values: Sequence[float]) -> None:
+            if trial.number == 0:
+                raise OSError(28, "No space left on device")
+            super().keep(trial, run, values)
+
+    one, _ = worker(workplace, Full(), trials=2)
+    one.work()
+    assert [trial.state.name for trial in one.study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert one.study.trials[1].user_attrs["retry_of"] == 0
+    assert finished(one.study) == 2
+
+
+def test_a_trial_whose_worker_dies_each_time_does_not_keep_the_sweep_from_ending(workplace: Path) -> None:
+    one, _ = worker(workplace, Parabola(), trials=1)
+    for _ in range(3):
+        trial = one.study.ask()
+        one.study.tell(trial, state=TrialState.FAIL)
+        retry(one.study, one.storage)
+    assert finished(one.study) == 1
+    assert one.work() == 0
+
+
 def test_failures_of_several_kinds_are_the_settings_fault_and_the_sweep_goes_on(workplace: Path) -> None:
-    ends = {f"trial_{number}": CrossModalError(f"error {number % 2}") for number in range(3)}
+    ends = {f"trial_{number}": CrossModalError(("lost", "found")[number % 2]) for number in range(3)}
     one, _ = worker(workplace, Parabola(**ends), trials=5)
     assert one.work() == 5
 
