@@ -160,7 +160,7 @@ def frozen(
 
 
 def _score(parameters: dict[str, Any], random: np.random.Generator) -> float:
-    score = {"SupConLoss": 0.5, "TripletMarginLoss": 0.53}.get(parameters["objective.loss"], 0.48)
+    score = {"SupConLoss": 0.46, "TripletMarginLoss": 0.53}.get(parameters["objective.loss"], 0.5)
     for name, best in BEST.items():
         if name in parameters:
             score -= 0.4 * min(abs(parameters[name] - best), 0.4)

@@ -26,7 +26,7 @@ def test_an_unknown_argument_names_the_legal_ones(name):
         build(name, {"nonsense": 1})
 
 
-@pytest.mark.parametrize("name", [*(set(LOSSES) - set(PAIR_LOSSES)), *FORBIDDEN])
+@pytest.mark.parametrize("name", [*sorted(set(LOSSES) - set(PAIR_LOSSES)), *FORBIDDEN])
 def test_losses_that_need_classes_are_refused_with_the_reason(name):
     with pytest.raises(CrossModalError, match=f"loss {name}: (takes no labelled pairs|refused), .{{20,}}") as raised:
         find_pair_loss(name)
