@@ -7,7 +7,10 @@ is declared; whether a combination makes sense is checked by the component that 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from cross_modal.pair_configuration import PairConfig
+from cross_modal.part_configuration import PartConfig
 
 SplitBy = Literal["label", "group", "both"]
 OnBadItem = Literal["error", "skip"]
@@ -167,19 +170,6 @@ class TwinConfig:
     dim: int | None = None
     normalise: bool = True
     freeze: str = "none"
-
-
-@dataclass
-class PartConfig:
-    """A part by name with its arguments, checked against its signature.
-
-    Attributes:
-        name: The name of the loss, miner, distance or reducer, e.g. "SupConLoss".
-        arguments: Its keyword arguments.
-    """
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -348,6 +338,7 @@ class Experiment:
         items: How the source becomes items and splits.
         twin: The twin encoder.
         objective: The loss with its miner, distance and memory.
+        pairs: Training on labelled pairs and triplets, or on pairs made of classes.
         batch: What one step sees.
         augmentation: Random changes of the training items.
         training: The loop.
@@ -359,6 +350,7 @@ class Experiment:
     items: DataConfig = field(default_factory=DataConfig)
     twin: TwinConfig = field(default_factory=TwinConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    pairs: PairConfig = field(default_factory=PairConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

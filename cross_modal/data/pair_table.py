@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,12 @@ from cross_modal.data.bad_items import BadItem, BadItems
 from cross_modal.data.components import connected_components
 from cross_modal.data.items import Items, column, image_keys
 from cross_modal.data.manifest import TRUTHS, Row, check_columns, image_cell, read_table, text_cell
+from cross_modal.data.pair_splits import check_brought, groups_of_items, split_rows
 from cross_modal.data.sources import check_pictures
-from cross_modal.data.splits import place_of, split_name
+from cross_modal.data.splits import split_name
 from cross_modal.errors import CrossModalError
+
+Key = tuple[str | None, str | None]  # picture and text of an item, by which equal items are one
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class PairTable:
         score: (M,) float64 in 0–1, or None.
         splits: (M,) object.
         numbers: (M,) int64, number of the row in the source.
+        groups: (M,) object, the group of each row (a writer, a source) or None; None without such a column.
         skipped: Rows that were left out.
     """
 
@@ -38,6 +42,7 @@ class PairTable:
     score: np.ndarray | None
     splits: np.ndarray
     numbers: np.ndarray
+    groups: np.ndarray | None
     skipped: list[BadItem]
 
 
@@ -67,7 +72,7 @@ def read_pair_table(source: str, sides: tuple[str, ...], values: tuple[str, ...]
     """
     path = Path(source)
     columns, rows = read_table(path)
-    check_columns(path.name, columns, (*ends_of(sides), *values, "split"))
+    check_columns(path.name, columns, (*ends_of(sides), *values, "split", "group"))
     given = [name for name in values if name in columns]
     if values and len(given) != 1:
         raise CrossModalError(
@@ -80,7 +85,8 @@ def read_pair_table(source: str, sides: tuple[str, ...], values: tuple[str, ...]
     kept: list[tuple[int, Row]] = []
     for number, row in enumerate(rows, 1):
         try:
-            kept.append((number, row_of(row, sides, given, "split" in columns, path.parent)))
+            cells = row_of(row, sides, given, "split" in columns, path.parent)
+            kept.append((number, cells | ({"group": text_cell(row.get("group"))} if "group" in columns else {})))
         except ValueError as error:
             bad.add(number, f"{path.name} row {number}", str(error))
     return assemble(source, sides, given, "split" in columns, kept, bad, config)
@@ -127,7 +133,48 @@ def assemble(
     bad: BadItems,
     config: DataConfig,
 ) -> PairTable:
-    """Joins equal items, drops rows with bad pictures, and splits."""
+    """Joins equal items, drops rows with bad pictures or one item on two sides, and splits."""
+    every, kept, keys, faults = _good_rows(source, sides, kept, bad, config)
+    if not kept:
+        raise CrossModalError(f"{source}: expected rows, found none")
+    number_of: dict[Key, int] = {}
+    ids = np.array([number_of.setdefault(key, len(number_of)) for key in keys], np.int64)
+    ends, numbers = ids.reshape(-1, len(sides)).T, [number for number, _ in kept]
+    groups = column(row["group"] for _, row in kept) if "group" in kept[0][1] else None
+    # What two rows share is a picture where there is one (whatever is written beside it), else a text.
+    things = column(picture or f"text:{text}" for picture, text in keys).reshape(-1, len(sides)).T.tolist()
+    brought = [str(row["split"]) for _, row in kept] if has_split else None
+    if brought is None and groups is not None:  # a group is not torn apart either
+        things.append([None if group is None else f"group:{group}" for group in groups.tolist()])
+    components = connected_components(*things)
+    if brought is not None:
+        check_brought(source, components, brought, numbers)
+    splits = split_rows(source, components, brought, config)
+    items = every.take(np.unique(ids, return_index=True)[1])
+    of_item: dict[int, str] = {}
+    for side in ends:
+        of_item.update(zip(side.tolist(), splits, strict=True))
+    numeric = {name: np.array([row[name] for _, row in kept], np.float64) for name in given}
+    return PairTable(
+        items=replace(
+            items,
+            splits=column(of_item[index] for index in range(len(items))),
+            groups=None if groups is None else groups_of_items(ends, groups, len(items)),
+        ),
+        ends=ends,
+        same=numeric.get("same"),
+        score=numeric.get("score"),
+        splits=column(splits),
+        numbers=np.array(numbers, np.int64),
+        groups=groups,
+        skipped=sorted([*bad.skipped, *faults], key=lambda fault: fault.row),
+    )
+
+
+def _good_rows(
+    source: str, sides: tuple[str, ...], kept: list[tuple[int, Row]], bad: BadItems, config: DataConfig
+) -> tuple[Items, list[tuple[int, Row]], list[Key], list[BadItem]]:
+    """The rows whose pictures can be read and whose items differ, side by side; with what tells their items apart."""
     every = Items.of(
         images=[row[side][0] for _, row in kept for side in sides],  # type: ignore[index]
         texts=[row[side][1] for _, row in kept for side in sides],  # type: ignore[index]
@@ -136,74 +183,24 @@ def assemble(
     )
     faults = {fault.row: fault for fault in check_pictures(every, config).skipped}
     good = np.array([number not in faults for number, _ in kept], bool)
-    kept = [entry for entry, fine in zip(kept, good.tolist(), strict=True) if fine]
-    if not kept:
-        raise CrossModalError(f"{source}: expected rows, found none")
-    every = every.take(np.repeat(good, len(sides)))
-    pictures = image_keys(every.images)
-    number_of: dict[tuple[str | None, str | None], int] = {}
-    ids = [number_of.setdefault(key, len(number_of)) for key in zip(pictures, every.texts, strict=True)]
-    ends = np.array(ids, np.int64).reshape(-1, len(sides)).T
-    # What two rows share is a picture where there is one (whatever is written beside it), else a text.
-    things = column(picture or f"text:{text}" for picture, text in zip(pictures, every.texts, strict=True))
-    components = connected_components(*things.reshape(-1, len(sides)).T.tolist())
-    brought = [str(row["split"]) for _, row in kept] if has_split else None
-    splits = split_rows(source, components, brought, config)
-    items = every.take(np.unique(np.array(ids), return_index=True)[1])
-    of_item: dict[int, str] = {}
-    for side in ends:
-        of_item.update(zip(side.tolist(), splits, strict=True))
-    skipped = sorted([*bad.skipped, *faults.values()], key=lambda fault: fault.row)
-    numeric = {name: np.array([row[name] for _, row in kept], np.float64) for name in given}
-    return PairTable(
-        items=replace(items, splits=column(of_item[index] for index in range(len(items)))),
-        ends=ends,
-        same=numeric.get("same"),
-        score=numeric.get("score"),
-        splits=column(splits),
-        numbers=np.array([number for number, _ in kept], np.int64),
-        skipped=skipped,
-    )
+    every, kept = every.take(np.repeat(good, len(sides))), list(compress(kept, good.tolist()))
+    keys: list[Key] = list(zip(image_keys(every.images), every.texts.tolist(), strict=True))
+    starts = range(0, len(keys), len(sides))
+    distinct = [
+        _are_distinct(source, number, sides, keys[start : start + len(sides)], bad)
+        for start, (number, _) in zip(starts, kept, strict=True)
+    ]
+    wanted = np.repeat(np.array(distinct, bool), len(sides))
+    return every.take(wanted), list(compress(kept, distinct)), list(compress(keys, wanted.tolist())), [*faults.values()]
 
 
-def split_rows(source: str, components: list[str], brought: list[str] | None, config: DataConfig) -> list[str]:
-    """Gives every row its split; connected rows get the same.
-
-    Raises:
-        CrossModalError: Where the splits that the data brings share an item, or everything is connected.
-    """
-    splits = list(brought) if brought is not None else ["train"] * len(components)
-    seen: dict[str, str] = {}
-    for component, split in zip(components, splits, strict=True):
-        if seen.setdefault(component, split) != split:
-            raise CrossModalError(
-                f"{source}: rows connected with '{component}' are in {seen[component]} and in {split}, expected "
-                "one split for rows that share items (drop the split column)"
-            )
-    if brought is None and config.test_share > 0:
-        if len(set(components)) < 2:
-            raise CrossModalError(f"{source}: all rows are connected by shared items, expected a split column")
-        move(splits, components, "test", config.test_share, config.seed)
-    if "validation" not in splits:
-        move(splits, components, "validation", config.validation_share, config.seed)
-    return splits
-
-
-def move(splits: list[str], components: list[str], target: str, share: float, seed: int) -> None:
-    """Moves about a share of the train rows into another split, by hash of their component; the largest stays."""
-    sizes = Counter(component for component, split in zip(components, splits, strict=True) if split == "train")
-    if share <= 0 or len(sizes) < 2:
-        return
-    largest = max(sizes, key=lambda component: (sizes[component], component))
-    chosen: set[str] = set()
-    wanted, taken = share * sum(sizes.values()), 0
-    ranked = sorted(sizes.keys() - {largest}, key=lambda name: place_of(name, seed))
-    # The last one is left over, so that three components are enough for three splits.
-    for component in ranked[:-1] or ranked:
-        if chosen and taken + sizes[component] / 2 > wanted:
-            break
-        chosen.add(component)
-        taken += sizes[component]
-    for row, component in enumerate(components):
-        if component in chosen and splits[row] == "train":
-            splits[row] = target
+def _are_distinct(source: str, number: int, sides: tuple[str, ...], keys: list[Key], bad: BadItems) -> bool:
+    """Whether no item stands twice in a row; a row that names one twice is bad."""
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            first = sides[keys.index(key)]
+            shown = f"the text '{str(key[1])[:60]}'" if key[0] is None else f"the picture '{Path(key[0]).name}'"
+            reason = f"expected different items on the sides {first} and {sides[place]}, found {shown} on both"
+            bad.add(number, f"{Path(source).name} row {number}", reason)
+            return False
+    return True

@@ -1,14 +1,17 @@
 """Labelled pairs and triplets: manifests whose rows name two or three items.
 
 A pair has ``image_a``, ``text_a``, ``image_b``, ``text_b`` (those that exist) and ``same`` (0/1) or a graded ``score``
-(0–1); a triplet has ``image_anchor``, ``image_positive``, ``image_negative`` and their ``text_…`` twins. Each distinct
-item is kept once. Splits never tear apart what is connected: two rows that share an item are in one split.
+(0–1); a triplet has ``image_anchor``, ``image_positive``, ``image_negative`` and their ``text_…`` twins; either may
+have a ``split`` and a ``group`` (a writer, a source). Each distinct item is kept once. Splits never tear apart what is
+connected: two rows that share an item are in one split, and where splits are made here, rows of one group, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +39,7 @@ class Pairs:
         rows: (M,) int64, number of the row in its source.
         source: The manifest.
         skipped: Rows that were left out.
+        groups: (M,) object: what each row belongs to (a writer, a source), which no split tears apart; or None.
     """
 
     items: Items
@@ -47,6 +51,7 @@ class Pairs:
     rows: np.ndarray
     source: str
     skipped: list[BadItem] = field(default_factory=list)
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.a)
@@ -54,10 +59,8 @@ class Pairs:
     def split(self, name: str) -> Pairs:
         """The pairs of one split; `items` stays whole, so that indices keep their meaning."""
         keep = self.splits == name
-        same, score = (None if cells is None else cells[keep] for cells in (self.same, self.score))
-        return replace(
-            self, a=self.a[keep], b=self.b[keep], same=same, score=score, splits=self.splits[keep], rows=self.rows[keep]
-        )
+        names = ("a", "b", "same", "score", "splits", "rows", "groups")
+        return replace(self, **_kept(self, names, keep))
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Triplets:
         rows: (M,) int64, number of the row in its source.
         source: The manifest.
         skipped: Rows that were left out.
+        groups: (M,) object: what each row belongs to (a writer, a source), which no split tears apart; or None.
     """
 
     items: Items
@@ -83,6 +87,7 @@ class Triplets:
     rows: np.ndarray
     source: str
     skipped: list[BadItem] = field(default_factory=list)
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.anchor)
@@ -90,8 +95,13 @@ class Triplets:
     def split(self, name: str) -> Triplets:
         """The triplets of one split; `items` stays whole, so that indices keep their meaning."""
         keep = self.splits == name
-        ends = {side: getattr(self, side)[keep] for side in TRIPLET_SIDES}
-        return replace(self, **ends, splits=self.splits[keep], rows=self.rows[keep])
+        return replace(self, **_kept(self, (*TRIPLET_SIDES, "splits", "rows", "groups"), keep))
+
+
+def _kept(rows: Pairs | Triplets, names: Sequence[str], keep: np.ndarray) -> dict[str, Any]:
+    """These columns, those that there are, of some rows only."""
+    cells = {name: getattr(rows, name) for name in names}
+    return {name: None if values is None else values[keep] for name, values in cells.items()}
 
 
 def kind_of(source: str) -> Kind:
@@ -119,7 +129,7 @@ def read_pairs(source: str, config: DataConfig | None = None) -> Pairs:
     table = read_pair_table(source, PAIR_SIDES, ("same", "score"), config or DataConfig())
     same = None if table.same is None else table.same == 1
     a, b = table.ends
-    return Pairs(table.items, a, b, same, table.score, table.splits, table.numbers, source, table.skipped)
+    return Pairs(table.items, a, b, same, table.score, table.splits, table.numbers, source, table.skipped, table.groups)
 
 
 def read_triplets(source: str, config: DataConfig | None = None) -> Triplets:
@@ -130,4 +140,6 @@ def read_triplets(source: str, config: DataConfig | None = None) -> Triplets:
     """
     table = read_pair_table(source, TRIPLET_SIDES, (), config or DataConfig())
     anchor, positive, negative = table.ends
-    return Triplets(table.items, anchor, positive, negative, table.splits, table.numbers, source, table.skipped)
+    return Triplets(
+        table.items, anchor, positive, negative, table.splits, table.numbers, source, table.skipped, table.groups
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cross_modal.configuration import PartConfig
+from cross_modal.part_configuration import PartConfig
 
 
 @dataclass
@@ -22,7 +22,8 @@ class PairObjectiveConfig:
     Attributes:
         loss: "PairHeadLoss" (binary cross-entropy on a learned head: ``head`` "similarity" or "difference"),
             "RegressionLoss" or "CoSENTLoss" (graded scores), or a pytorch-metric-learning loss that takes pairs:
-            "ContrastiveLoss", "MarginLoss", "MultiSimilarityLoss", "CircleLoss", "TripletMarginLoss", ...
+            "ContrastiveLoss", "MarginLoss", "MultiSimilarityLoss", "CircleLoss", "TripletMarginLoss", ... In all of
+            them a pair is the same with 1; where labels follow textbooks whose y is 0 for alike, give 1 − y.
         distance: The distance of a pytorch-metric-learning loss and its miner; None takes the loss's own. Margins are
             in its unit: ContrastiveLoss has both forms, Euclidean (its own) and cosine.
         miner: A tuple miner that picks among the given pairs, or none.

@@ -1,15 +1,16 @@
 """The training loop: plain, seeded, and silent about where its results go.
 
-One step is: inputs of the step → both towers → one loss in float32 → clipped gradients → AdamW under a cosine. The
-loop knows neither MLflow nor a progress bar; it tells a `Listener`. Stopping and the best checkpoint follow a
-*validation* score over classes that were never trained on; the test split cannot be reached from here.
+One step is: inputs of the step → both towers → one loss in float32 → clipped gradients → AdamW under a cosine. What
+a step reads and what is made small is the `Task`'s: classes of items, or pairs. The loop knows neither MLflow nor a
+progress bar; it tells a `Listener`. Stopping and the best checkpoint follow a *validation* score over classes or pairs
+that were never trained on; the test split cannot be reached from here.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,22 @@ from torch import Tensor, nn
 
 from cross_modal.configuration import Experiment, TwinConfig
 from cross_modal.data.items import Items
+from cross_modal.data.pairs import Pairs, Triplets
 from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
-from cross_modal.objectives.cross_modal_loss import CrossModalLoss, LossOutput
 from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
+from cross_modal.objectives.pair_head import PairHead
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
-from cross_modal.training.inputs import StepInputs, TrainingInputs
+from cross_modal.training.class_task import ClassTask
 from cross_modal.training.listener import Listener, Silence
 from cross_modal.training.optimizer import build_optimizer
+from cross_modal.training.pair_task import PairTask
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
-from cross_modal.training.validation import SCORE, Measure, Validation
+from cross_modal.training.task import Inputs, Task
+from cross_modal.training.validation import SCORE, Measure
 
 BEST, LAST = "best.pt", "last.pt"
 TRUNKS = ("image", "text")  # names of the trunks among a twin's modules
@@ -50,6 +54,7 @@ class TrainingResult:
         seconds: Phase → seconds ("setup", "training", "validation").
         parameters: Trainable parameters.
         messages: All notices and warnings.
+        head: The verification head that was trained with the twin, as it was at the best step; None without one.
     """
 
     twin: TwinEncoder
@@ -60,26 +65,27 @@ class TrainingResult:
     seconds: dict[str, float] = field(default_factory=dict)
     parameters: int = 0
     messages: list[str] = field(default_factory=list)
+    head: PairHead | None = None
 
 
 def train(
     experiment: Experiment,
-    items: Items,
+    data: Items | Pairs | Triplets,
     *,
     folder: str | Path,
     listener: Listener | None = None,
     shared: SharedParts | None = None,
     measure: Measure | None = None,
 ) -> TrainingResult:
-    """Trains a twin on the items' train split.
+    """Trains a twin on the train split of items, labelled pairs or triplets.
 
     Args:
-        experiment: All settings.
-        items: Items with splits; "validation" picks the best checkpoint, "test" is not looked at.
+        experiment: All settings; those of pairs are under `pairs`, and make pairs of classes with `from_classes`.
+        data: With splits; "validation" picks the best checkpoint, "test" is not looked at.
         folder: Where the checkpoints `best.pt` and `last.pt` go.
         listener: Told of steps, validations and warnings.
-        shared: What several trainings on the same items have in common; it makes them quicker and changes no number.
-        measure: What is measured of the validation items besides, at every validation.
+        shared: What several trainings on the same data have in common; it makes them quicker and changes no number.
+        measure: What is measured of the validation items besides, at every validation; not with labelled pairs.
 
     Returns:
         The best twin and how it came about.
@@ -88,7 +94,7 @@ def train(
         CrossModalError: If the data, the settings or the machine do not allow it.
         TrainingStopped: If training collapsed or the loss is not a number.
     """
-    return Loop(experiment, items, Path(folder), listener or Silence(), shared, measure).run()
+    return Loop(experiment, data, Path(folder), listener or Silence(), shared, measure).run()
 
 
 class Loop:
@@ -97,7 +103,7 @@ class Loop:
     def __init__(
         self,
         experiment: Experiment,
-        items: Items,
+        data: Items | Pairs | Triplets,
         folder: Path,
         listener: Listener,
         shared: SharedParts | None = None,
@@ -114,6 +120,7 @@ class Loop:
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
         shared = shared or SharedParts.alone()
+        items = data if isinstance(data, Items) else data.items
         train_items = shared.split(items, "train")
         if not len(train_items):
             raise CrossModalError(f"{items.source}: expected items in the split train, found none")
@@ -122,15 +129,13 @@ class Loop:
         twin_config = _trunks_for(experiment.twin, train_items, self._message)
         twin = shared.twin(twin_config, texts, config.seed, self.fabric.device)
         store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
-        self.inputs = TrainingInputs(train_items, twin, experiment, store, shared)
-        criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
-        self.criterion: CrossModalLoss = criterion.to(self.fabric.device)
+        self.task = _task(experiment, data, twin, store, shared, self.fabric.device, self._message, measure)
+        self.criterion = self.task.criterion
         optimizer = build_optimizer(twin, self.criterion, config)
         self.twin = twin
         self.model, self.optimizer = self.fabric.setup(twin, optimizer)
-        self.validation = Validation(shared.split(items, "validation"), twin, experiment, store, shared, measure)
         self.health = HealthMonitor(experiment.health, config.warm_up)
-        self.result = TrainingResult(twin, messages=self.messages)
+        self.result = TrainingResult(twin, messages=self.messages, head=self.task.head)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
 
@@ -138,7 +143,7 @@ class Loop:
         """All steps, then the best weights."""
         steps, accumulate = self.config.steps, self.config.accumulate
         started = time.perf_counter()
-        stream = self.inputs.stream(0, steps * accumulate)
+        stream = self.task.stream(steps * accumulate)
         self.model.train()
         try:
             for step in range(steps):
@@ -150,38 +155,39 @@ class Loop:
         except KeyboardInterrupt:
             self._save(LAST)
             raise
-        for notice in self.inputs.store_notices():
+        for notice in self.task.notices():
             self._message(notice)
         spent = time.perf_counter() - started
         self.result.seconds["training"] = spent - self.result.seconds["validation"]
         self._restore_best()
         self.twin.eval()
+        self.criterion.eval()
         return self.result
 
-    def _step(self, step: int, parts: list[StepInputs]) -> dict[str, float]:
+    def _step(self, step: int, parts: Sequence[Inputs]) -> dict[str, float]:
         """One optimizer step over one batch or several accumulated ones."""
         began = time.perf_counter()
         factor = learning_rate_factor(step, steps=self.config.steps, warm_up=self.config.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         self.optimizer.zero_grad()
-        total, output, image, text = 0.0, None, None, None
+        total, last = 0.0, None
         for inputs in parts:
-            image, text, output = self._forward(inputs)
-            self.fabric.backward(output.loss / len(parts))
-            total += float(output.loss.detach()) / len(parts)
-        assert output is not None
+            last = self.task.forward(self.model, inputs, self.fabric.device)
+            self.fabric.backward(last.output.loss / len(parts))
+            total += float(last.output.loss.detach()) / len(parts)
+        assert last is not None
         metrics = {"train/loss": total} | _gradient_norms(
             self.twin
         )  # before clipping, so that each tower's share shows
         norm = self._clip()
         if norm is not None:
             metrics["train/gradient_norm"] = norm
-        metrics |= {f"train/{name}": float(value) for name, value in output.parts.items()}
+        metrics |= {f"train/{name}": float(value) for name, value in last.output.parts.items()}
         metrics["train/learning_rate"] = self.config.learning_rate * factor
         logged = step % self.config.log_every == 0 or step + 1 == self.config.steps
         if logged and math.isfinite(total):
-            metrics |= embedding_gauges(image, text, parts[-1].image_ids, parts[-1].text_ids)
+            metrics |= embedding_gauges(last.image, last.text, last.image_ids, last.text_ids)
         for warning in self.health.check(step, metrics):  # before the step: a loss that is no number spoils no weight
             self._message(warning)
         self.optimizer.step()
@@ -189,19 +195,6 @@ class Loop:
             time.perf_counter() - began, 1e-9
         )
         return metrics
-
-    def _forward(self, inputs: StepInputs) -> tuple[Tensor | None, Tensor | None, LossOutput]:
-        """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
-        device = self.fabric.device
-        image_inputs = None if inputs.image is None else inputs.image.to(device)
-        text_inputs = None if inputs.text is None else inputs.text.to(device)
-        image_ids, text_ids = inputs.image_ids.to(device), inputs.text_ids.to(device)
-        image, text = self.model(image_inputs, text_inputs)
-        output = self.criterion(image, image_ids, text, text_ids)
-        image = None if image is None else image.detach()
-        text = None if text is None else text.detach()
-        self.criterion.after_step(image, image_ids, text, text_ids)
-        return image, text, output
 
     def _clip(self) -> float | None:
         """Clips the gradients of twin and loss together; returns the norm before."""
@@ -216,7 +209,7 @@ class Loop:
     def _validate(self, done: int) -> bool:
         """Validates, keeps the best; false when patience has run out."""
         began = time.perf_counter()
-        metrics = self.validation.measure(self.twin)
+        metrics = self.task.measure(self.twin)
         self.result.seconds["validation"] += time.perf_counter() - began
         if not metrics:
             return True
@@ -250,11 +243,30 @@ class Loop:
         if self.result.best_score is None:
             self.result.best_step = self.result.steps
         elif self.result.best_step != self.result.steps:
-            self.twin.load_state_dict(load_checkpoint(self.folder / BEST)["twin"], strict=not self.twin.frozen)
+            best = load_checkpoint(self.folder / BEST)
+            self.twin.load_state_dict(best["twin"], strict=not self.twin.frozen)
+            if self.task.head is not None:
+                self.criterion.load_state_dict(best["criterion"])
 
     def _message(self, text: str) -> None:
         self.messages.append(text)
         self.listener.on_message(text)
+
+
+def _task(
+    experiment: Experiment,
+    data: Items | Pairs | Triplets,
+    twin: TwinEncoder,
+    store: FeatureStore | None,
+    shared: SharedParts,
+    device: torch.device,
+    message: Callable[[str], None],
+    measure: Measure | None,
+) -> Task:
+    """What is trained on: pairs where the data is pairs or the settings make them of classes."""
+    if isinstance(data, Items) and not experiment.pairs.from_classes:
+        return ClassTask(experiment, data, twin, store, shared, device, measure)
+    return PairTask(experiment, data, twin, store, shared, device, message, measure)
 
 
 def _learned(twin: TwinEncoder) -> dict[str, Tensor]:

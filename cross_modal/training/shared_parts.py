@@ -70,6 +70,10 @@ class SharedParts:
         """The items of a split, with the ids and hashes that were worked out for it before."""
         return self._once(("split", id(items), name), items, lambda: items.split(name))
 
+    def made(self, name: Hashable, items: Items, make: Callable[[], Part]) -> Part:
+        """What was made of items under a name before, or now."""
+        return self._once(("made", name, id(items)), items, make)
+
     def contents(self, items: Items) -> list[bytes]:
         """The content hash of each picture: (N,) of 32 bytes."""
         return self._once(("contents", id(items)), items, lambda: content_hashes(items.images))

@@ -13,7 +13,7 @@ every answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -26,6 +26,7 @@ from cross_modal.verification.estimate import Estimate
 from cross_modal.verification.pair_scores import pair_scores
 
 How = Literal["mean", "best", "identity"]
+Score = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (M, dim) and (M, dim) → (M,), whichever side comes first
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def decide_by_references(
     references: np.ndarray,
     how: How = "mean",
     at: str = CHOSEN,
+    score: Score | None = None,
 ) -> tuple[np.ndarray, Decision]:
     """Answers whether queries are of the identity that the references are of.
 
@@ -71,6 +73,7 @@ def decide_by_references(
         references: (K, dim) embeddings of one identity.
         how: "mean", "best" or "identity".
         at: Which threshold of the calibration.
+        score: What scores pairs where that is no metric (a learned head); None takes the calibration's metric.
 
     Returns:
         (Q,) float64 scores, and the answers. Error rates are those of single pairs, for "best" with false accepts
@@ -82,9 +85,9 @@ def decide_by_references(
     """
     if how not in get_args(How):
         raise CrossModalError(f"references: expected one of {', '.join(get_args(How))}, found {how!r}")
-    table = reference_scores(calibration, queries, references)
+    table = reference_scores(calibration, queries, references, score)
     if how == "identity":
-        shift = _shift(calibration, references)
+        shift = _shift(calibration, references, score)
         scores = table.mean(axis=1)
         decision = calibration.decide(scores - shift, at)
         return scores, replace(decision, threshold=decision.threshold + shift)
@@ -97,13 +100,16 @@ def decide_by_references(
     return scores, replace(decision, false_accept=Estimate(*bounded))
 
 
-def reference_scores(calibration: Calibration, queries: np.ndarray, references: np.ndarray) -> np.ndarray:
+def reference_scores(
+    calibration: Calibration, queries: np.ndarray, references: np.ndarray, score: Score | None = None
+) -> np.ndarray:
     """Scores of all queries with all references.
 
     Args:
         calibration: Whose metric is taken.
         queries: (Q, dim).
         references: (K, dim), K at least 1.
+        score: What scores pairs; None takes the metric.
 
     Returns:
         (Q, K) float64.
@@ -118,12 +124,19 @@ def reference_scores(calibration: Calibration, queries: np.ndarray, references: 
         raise CrossModalError(
             f"references: expected size {queries.shape[1]} as the queries, found {references.shape[1]}"
         )
-    columns = [pair_scores(queries, reference[None], calibration.metric) for reference in references]
+    if score is None:
+        columns = [pair_scores(queries, reference[None], calibration.metric) for reference in references]
+    else:
+        columns = [score(queries, np.repeat(reference[None], len(queries), axis=0)) for reference in references]
     return np.stack(columns, axis=1)
 
 
 def far_references(
-    calibration: Calibration, references: np.ndarray, names: Sequence[str] | None = None, at: str = CHOSEN
+    calibration: Calibration,
+    references: np.ndarray,
+    names: Sequence[str] | None = None,
+    at: str = CHOSEN,
+    score: Score | None = None,
 ) -> list[FarReference]:
     """References that differ from more than half of their fellows.
 
@@ -134,6 +147,7 @@ def far_references(
         references: (K, dim) embeddings of one identity.
         names: What messages call them; None numbers them from 1.
         at: Which threshold of the calibration.
+        score: What scores pairs; None takes the metric.
 
     Returns:
         Those that stand apart, in their order; none of a single reference.
@@ -145,7 +159,7 @@ def far_references(
     if len(names) != len(references):
         raise CrossModalError(f"references: expected a name for each of {len(references)}, found {len(names)}")
     threshold = calibration.point(at).threshold
-    among = reference_scores(calibration, references, references)
+    among = reference_scores(calibration, references, references, score)
     found = []
     for place, row in enumerate(among):
         fellows = np.delete(row, place)
@@ -154,7 +168,7 @@ def far_references(
     return found
 
 
-def _shift(calibration: Calibration, references: np.ndarray) -> float:
+def _shift(calibration: Calibration, references: np.ndarray, score: Score | None) -> float:
     """How far this identity's threshold lies from the general one."""
     count = len(references)
     if count < 2:
@@ -164,5 +178,5 @@ def _shift(calibration: Calibration, references: np.ndarray) -> float:
             "references: a threshold of an identity's own needs a calibration by labels with several same pairs each, "
             f"found one by {calibration.identities} {calibration.identity_kind}s"
         )
-    among = reference_scores(calibration, references, references)
+    among = reference_scores(calibration, references, references, score)
     return calibration.spread.shift(among[np.triu_indices(count, 1)], count)

@@ -92,7 +92,7 @@ def main() -> None:
         loop = Loop(experiment, items, Path(folder), Silence())
         hand = HandWritten(experiment, loop)
         loop.model.train()
-        stream = loop.inputs.stream(0, STEPS)
+        stream = loop.task.stream(STEPS)
         seconds: dict[str, list[float]] = {"ours": [], "hand": []}
         for step in range(STEPS):
             began = time.perf_counter()

@@ -79,8 +79,55 @@ def test_a_bad_picture_takes_its_pair_along(tmp_path):
 
 
 def test_splits_that_share_an_item_are_refused(tmp_path):
-    with pytest.raises(CrossModalError, match=r"rows connected with .* are in train and in test"):
+    message = r"^pairs\.csv row 2: is in test, but row 1 is in train and connected with it by shared items"
+    with pytest.raises(CrossModalError, match=message) as error:
         read_pairs(write(tmp_path, "text_a,text_b,same,split\na,b,1,train\nb,c,0,test\n"))
+    assert "\n" not in str(error.value)
+    with pytest.raises(CrossModalError, match=r"row 3: is in validation, but row 1 is in train"):
+        read_pairs(write(tmp_path, "text_a,text_b,same,split\na,b,1,train\nc,d,0,train\nb,a,1,val\n"))
+
+
+def test_one_item_on_both_sides_is_a_bad_row(tmp_path):
+    source = write(tmp_path, "text_a,text_b,same\nx,y,1\nz,z,1\nu,v,0\n")
+    with pytest.raises(
+        CrossModalError,
+        match=r"^pairs\.csv row 2: expected different items on the sides a and b, found the text 'z' on both$",
+    ):
+        read_pairs(source)
+    pairs = read_pairs(source, DataConfig(on_bad_item="skip", test_share=0))
+    assert pairs.rows.tolist() == [1, 3]
+    assert pairs.items.texts.tolist() == ["x", "y", "u", "v"]
+    assert [str(bad).split(":")[0] for bad in pairs.skipped] == ["pairs.csv row 2"]
+
+
+def test_two_files_of_one_picture_are_one_item_on_both_sides(tmp_path):
+    for name in "ab":
+        Image.new("L", (3, 3)).save(tmp_path / f"{name}.png")
+    with pytest.raises(CrossModalError, match=r"row 1: expected different items .* found the picture 'a\.png' on both"):
+        read_pairs(write(tmp_path, "image_a,image_b,same\na.png,b.png,1\n"))
+
+
+def test_an_item_twice_in_a_triplet_is_a_bad_row(tmp_path):
+    lines = "\n".join(f"{n} a,{n} p,{n} n" for n in range(9))
+    with pytest.raises(CrossModalError, match="row 10: expected different items on the sides positive and negative"):
+        read_triplets(write(tmp_path, f"text_anchor,text_positive,text_negative\n{lines}\nx,y,y\n", "t.csv"))
+
+
+def test_groups_stay_whole_and_belong_to_their_items(tmp_path):
+    lines = "\n".join(f"{n} a,{n} b,1,writer {n % 6}" for n in range(60))
+    pairs = read_pairs(write(tmp_path, f"text_a,text_b,same,group\n{lines}\n"))
+    assert len({*zip(pairs.groups.tolist(), pairs.splits.tolist(), strict=True)}) == 6
+    assert set(pairs.splits) == {"train", "validation", "test"}
+    assert [pairs.items.groups[index] for index in pairs.a[:3]] == ["writer 0", "writer 1", "writer 2"]
+    assert len(pairs.split("test").groups) == len(pairs.split("test"))
+    shared = read_pairs(write(tmp_path, "text_a,text_b,same,group\nx,y,1,p\ny,z,1,q\n"), DataConfig(test_share=0))
+    assert shared.items.groups.tolist() == ["p", None, "q"]
+
+
+def test_a_group_may_be_missing(tmp_path):
+    pairs = read_pairs(write(tmp_path, "text_a,text_b,same,group\nx,y,1,\nu,v,1,\n"), DataConfig(test_share=0.5))
+    assert pairs.groups.tolist() == [None, None]
+    assert len(set(pairs.splits)) == 2
 
 
 def test_everything_connected_needs_a_split_column(tmp_path):

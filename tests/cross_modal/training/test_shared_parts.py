@@ -15,10 +15,10 @@ from cross_modal.data.decode import BadImage, decode
 from cross_modal.data.items import Items
 from cross_modal.encoders import build
 from cross_modal.encoders.feature_store import FeatureStore
-from cross_modal.training import loop as loop_module
 from cross_modal.training.checkpoint import load_checkpoint
 from cross_modal.training.loop import BEST, TrainingResult, train
 from cross_modal.training.shared_parts import SharedParts
+from cross_modal.training.validation import SCORE, Validation
 
 
 def frozen(**training: object) -> Experiment:
@@ -162,7 +162,7 @@ def test_features_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_checkpoint_on_a_frozen_trunk_holds_what_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.9, 0.1])
-    monkeypatch.setattr(loop_module.Validation, "measure", lambda self, twin: {loop_module.SCORE: next(scores)})
+    monkeypatch.setattr(Validation, "measure", lambda self, twin: {SCORE: next(scores)})
     result = train(frozen(), shapes(per_class=4), folder=tmp_path)
     saved = load_checkpoint(tmp_path / BEST)["twin"]
     assert result.best_step == 3

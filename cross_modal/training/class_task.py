@@ -1,0 +1,74 @@
+"""Training on items of classes: balanced batches, the cross-modal loss, episodes of validation classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from cross_modal.configuration import Experiment
+from cross_modal.data.items import Items
+from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.objectives.cross_modal_loss import CrossModalLoss
+from cross_modal.objectives.pair_head import PairHead
+from cross_modal.training.inputs import StepInputs, TrainingInputs
+from cross_modal.training.shared_parts import SharedParts
+from cross_modal.training.task import StepOutput
+from cross_modal.training.validation import Measure, Validation
+
+
+class ClassTask:
+    """What the loop trains on where items have classes.
+
+    Args:
+        experiment: All settings.
+        items: Items with splits.
+        twin: The untrained twin.
+        store: Where the tokens of frozen trunks are kept, if they are.
+        shared: What several trainings on the same items have in common.
+        device: Where the loss goes.
+        measure: What is measured of the validation items besides.
+    """
+
+    head: PairHead | None = None
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        items: Items,
+        twin: TwinEncoder,
+        store: FeatureStore | None,
+        shared: SharedParts,
+        device: torch.device,
+        measure: Measure | None = None,
+    ) -> None:
+        self.inputs = TrainingInputs(shared.split(items, "train"), twin, experiment, store, shared)
+        criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
+        self.criterion: CrossModalLoss = criterion.to(device)
+        self.validation = Validation(shared.split(items, "validation"), twin, experiment, store, shared, measure)
+
+    def stream(self, stop: int) -> Iterator[StepInputs]:
+        """The inputs of steps 0 … stop − 1."""
+        return self.inputs.stream(0, stop)
+
+    def forward(self, model: nn.Module, inputs: StepInputs, device: torch.device) -> StepOutput:
+        """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
+        image_inputs = None if inputs.image is None else inputs.image.to(device)
+        text_inputs = None if inputs.text is None else inputs.text.to(device)
+        image_ids, text_ids = inputs.image_ids.to(device), inputs.text_ids.to(device)
+        image, text = model(image_inputs, text_inputs)
+        output = self.criterion(image, image_ids, text, text_ids)
+        image = None if image is None else image.detach()
+        text = None if text is None else text.detach()
+        self.criterion.after_step(image, image_ids, text, text_ids)
+        return StepOutput(image, text, inputs.image_ids, inputs.text_ids, output)
+
+    def measure(self, twin: TwinEncoder) -> dict[str, float]:
+        """The metrics of the validation classes."""
+        return self.validation.measure(twin)
+
+    def notices(self) -> list[str]:
+        """What the feature store did."""
+        return self.inputs.store_notices()
