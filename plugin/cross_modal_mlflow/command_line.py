@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "train on the built-in glyphs, evaluate on unseen characters, log all to MLflow"),
     "train": ("train", "train a twin on --data SOURCE, evaluate on its test split, log the run and the model"),
     "evaluate": ("evaluate", "measure a MODEL on unseen classes: episodes, retrieval, strangers, few-shot classifiers"),
+    "verify": ("verify", "same or not: two items, or a file of pairs, with a threshold and the errors to expect"),
     "sweep": ("sweep", "let Optuna find margin, loss and miner: every trial a run, the winner a model"),
     "worker": ("worker", "join a sweep that was started elsewhere, from any machine"),
     "doctor": ("doctor", "check the installation and the places that commands write to, and say what to do"),
@@ -66,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``cross-modal``; None takes the process's own.
 
     Returns:
-        The exit code: 0, 1 where `doctor` finds something broken, 2 after an error, 130 or 143 after an interrupt.
+        The exit code: 0, 1 where `doctor` finds something broken or `verify` something different, 2 after an error, 130
+        or 143 after an interrupt.
 
     Example:
         >>> main(["fly"])

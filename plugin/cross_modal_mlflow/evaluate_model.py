@@ -11,6 +11,7 @@ import yaml
 
 from cross_modal.configuration import EvaluationConfig
 from cross_modal.data.items import Items
+from cross_modal.data.pairs import kind_of
 from cross_modal.data.sources import read_items
 from cross_modal.embed_items import image_rows, open_pictures, text_rows
 from cross_modal.encoders.embedding import embed_images
@@ -51,6 +52,10 @@ def measure_model(
         The report, and notes.
     """
     clock, source = Clock(), str(options.data)
+    if kind_of(source) != "items":
+        from cross_modal_mlflow.evaluate_pairs import measure_pair_source
+
+        return measure_pair_source(options, folder, store, console)
     config = EvaluationConfig(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(EvaluationConfig)}
     )

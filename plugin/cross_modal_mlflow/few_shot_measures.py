@@ -200,25 +200,15 @@ def _drawn(embedded: ItemEmbeddings, measured: np.ndarray, settings: FewShotSett
 
 
 def _scores(embedded: ItemEmbeddings, pairs: ItemPairs, metric: Metric) -> np.ndarray:
-    """(M,) as a served twin scores them: like with like, on average; picture with text where nothing is alike."""
-    nothing = np.full((len(embedded.items), embedded.dim), np.nan, np.float32)
-    sides = []
+    """(M,) as a served twin scores them: an item that has a picture and a text counts by the mean of both."""
+    total = np.zeros((len(embedded.items), embedded.dim), np.float32)
+    parts = np.zeros((len(embedded.items), 1), np.float32)
     for values, places in ((embedded.images, embedded.image_of), (embedded.texts, embedded.text_of)):
-        rows = nothing.copy()
         if values is not None:
-            rows[places >= 0] = values[places[places >= 0]]
-        sides.append(rows)
-    (image_a, image_b), (text_a, text_b) = [(rows[pairs.a], rows[pairs.b]) for rows in sides]
-    alike = _mean([pair_scores(image_a, image_b, metric), pair_scores(text_a, text_b, metric)])
-    across = _mean([pair_scores(image_a, text_b, metric), pair_scores(text_a, image_b, metric)])
-    return np.where(np.isnan(alike), across, alike)
-
-
-def _mean(scores: list[np.ndarray]) -> np.ndarray:
-    """The mean of those that are there; NaN where none is."""
-    known = np.stack(scores)
-    count = np.isfinite(known).sum(0)
-    return np.where(count > 0, np.nansum(known, 0) / np.maximum(count, 1), np.nan)
+            total[places >= 0] += values[places[places >= 0]]
+            parts[places >= 0] += 1
+    rows = total / np.where(parts > 0, parts, np.nan)
+    return pair_scores(rows[pairs.a], rows[pairs.b], metric)
 
 
 def _owners(embedded: ItemEmbeddings, pairs: ItemPairs) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
     from cross_modal.encoders.twin import TwinEncoder
+    from cross_modal.objectives.pair_head import PairHead
+    from cross_modal.verification.saved_calibration import SavedCalibration
     from cross_modal_mlflow.logged_support import LoggedSupport
     from cross_modal_mlflow.served_twin import ServedTwin
 
@@ -53,6 +55,8 @@ def save_model(
     *,
     card: dict[str, Any] | None = None,
     support: LoggedSupport | None = None,
+    calibration: SavedCalibration | None = None,
+    pair_head: PairHead | None = None,
     signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
     pip_requirements: Requirements = None,
@@ -70,6 +74,8 @@ def save_model(
         card: What else to keep with the twin, JSON-able; trunk, loss, margin, data digest and scores of it also stand
             in the model's metadata.
         support: An encoded support set, for requests that bring none.
+        calibration: Thresholds and probabilities of "same or not", for the task "verify".
+        pair_head: What scores pairs in place of the twin's metric.
         signature: The model's signature; None takes `default_signature`, False leaves it out.
         input_example: A request, or a tuple of a request and its params.
         pip_requirements: What the model needs: a list, or the path of a file; None takes the default. Nothing is
@@ -91,11 +97,16 @@ def save_model(
     _check(twin, support, signature)
     flavor_compat.check_environment(conda_env, pip_requirements, extra_pip_requirements)
     from cross_modal.encoders.saved_twin import save_twin
+    from cross_modal.objectives.pair_head_file import save_pair_head
 
     folder = Path(path).absolute()
     code = flavor_compat.prepare_folder(folder, code_paths)
     model = Model() if mlflow_model is None else mlflow_model
     save_twin(twin, folder / TWIN, card)
+    if calibration is not None:
+        calibration.save(folder / TWIN)
+    if pair_head is not None:
+        save_pair_head(pair_head, folder / TWIN)
     if support is not None:
         support.save(folder / SUPPORT)
     flavor_compat.save_example(model, input_example, folder)
@@ -127,6 +138,8 @@ def log_model(
     *,
     card: dict[str, Any] | None = None,
     support: LoggedSupport | None = None,
+    calibration: SavedCalibration | None = None,
+    pair_head: PairHead | None = None,
     registered_model_name: str | None = None,
     params: dict[str, Any] | None = None,
     tags: dict[str, Any] | None = None,
@@ -142,6 +155,8 @@ def log_model(
         name: The model's name; MLflow forbids ``/ : .`` in it.
         card: As for `save_model`.
         support: As for `save_model`.
+        calibration: As for `save_model`.
+        pair_head: As for `save_model`.
         registered_model_name: Also registers it as a new version of this registered model.
         params: Params of the LoggedModel; those of the run are added.
         tags: Its tags.
@@ -170,6 +185,8 @@ def log_model(
         twin=twin,
         card=card,
         support=support,
+        calibration=calibration,
+        pair_head=pair_head,
         **kwargs,
     )
 

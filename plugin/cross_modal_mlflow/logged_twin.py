@@ -18,11 +18,23 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
     from cross_modal.encoders.twin import TwinEncoder
+    from cross_modal.verification.pair_scorer import PairScorer
+    from cross_modal.verification.saved_calibration import SavedCalibration
 
 TYPE = "few-shot"  # the model type that the evaluator answers to
 
 
-def log_twin(run: TrackedRun, twin: TwinEncoder, name: str, card: dict[str, Any], items: Items, step: int) -> ModelInfo:
+def log_twin(
+    run: TrackedRun,
+    twin: TwinEncoder,
+    name: str,
+    card: dict[str, Any],
+    items: Items,
+    step: int,
+    *,
+    scorer: PairScorer | None = None,
+    calibration: SavedCalibration | None = None,
+) -> ModelInfo:
     """Logs the twin as a model of the run, with an example request and what it is compared by as tags.
 
     Args:
@@ -32,6 +44,8 @@ def log_twin(run: TrackedRun, twin: TwinEncoder, name: str, card: dict[str, Any]
         card: What is kept with it.
         items: All items; the example is taken from those that it was not trained on, where there are any.
         step: The step that it was taken at.
+        scorer: What scores its pairs; a head of it is kept.
+        calibration: Its thresholds of "same or not".
 
     Returns:
         What MLflow knows of it.
@@ -43,6 +57,8 @@ def log_twin(run: TrackedRun, twin: TwinEncoder, name: str, card: dict[str, Any]
         twin,
         name,
         card=card,
+        calibration=calibration,
+        pair_head=None if scorer is None else scorer.head,
         input_example=example_request(twin, test if len(test) else items),
         tags=tags,
         model_type=TYPE,

@@ -115,7 +115,7 @@ def pairs_of_column(cells: Sequence[Any], same: Sequence[Any] | None, labels: np
     return ItemPairs(a, b, truth[a])
 
 
-def draw_pairs(items: Items, count: int, seed: int) -> ItemPairs:
+def draw_pairs(items: Items, count: int, seed: int, within_prefix: float = 0.0) -> ItemPairs:
     """Draws pairs from labelled items: half of one class, half of two, no pair twice.
 
     Forgeries take part as what they are: one with a genuine item of its class is a pair that is not the same.
@@ -124,30 +124,81 @@ def draw_pairs(items: Items, count: int, seed: int) -> ItemPairs:
         items: Labelled items.
         count: How many at most.
         seed: The seed.
+        within_prefix: Share of the different pairs that are of one label prefix (an alphabet, a family), where there
+            are such: these are the hard ones.
 
     Returns:
         The pairs; fewer where there are not so many. Two of one group, or of two look-alike classes, never meet.
     """
     generator = np.random.default_rng(seed)
     ids, genuine = items.class_ids, np.ones(len(items), bool) if items.genuine is None else items.genuine
-    order = np.argsort(ids, kind="stable")
-    starts = np.searchsorted(ids[order], np.arange(len(items.classes) + 1))
-    sizes = np.diff(starts)[ids]
+    families = None if items.prefixes is None else np.unique(items.prefixes.astype(str), return_inverse=True)[1]
 
-    def drawn(within: bool) -> np.ndarray:
+    def drawn(kinds: np.ndarray) -> np.ndarray:
+        """Pairs within kinds (N,) int64 numbers."""
+        order = np.lexsort((ids, kinds))
+        starts = np.searchsorted(kinds[order], np.arange(int(kinds.max(initial=0)) + 2))
         a = generator.integers(0, len(items), 8 * count)
-        places = generator.random(8 * count) * (sizes[a] if within else len(items))
-        b = order[(starts[ids[a]] if within else 0) + places.astype(np.int64)]
+        places = generator.random(8 * count) * np.diff(starts)[kinds[a]]
+        b = order[starts[kinds[a]] + places.astype(np.int64)]
         return np.unique(np.sort(np.stack([a, b], 1), axis=1), axis=0)
 
-    pairs = np.concatenate([drawn(True), drawn(False)])
-    a, b = np.unique(pairs, axis=0).T
-    keep = _may_meet(items, a, b) & (genuine[a] | genuine[b])
-    a, b = a[keep], b[keep]
-    same = (ids[a] == ids[b]) & genuine[a] & genuine[b]
+    def kept(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        a, b = np.unique(pairs, axis=0).T
+        keep = _may_meet(items, a, b) & (genuine[a] | genuine[b])
+        a, b = a[keep], b[keep]
+        return a, b, (ids[a] == ids[b]) & genuine[a] & genuine[b]
+
+    a, b, same = kept(np.concatenate([drawn(ids), drawn(np.zeros(len(items), np.int64))]))
     rows = [generator.permutation(np.flatnonzero(same == kind))[: count // 2] for kind in (True, False)]
+    if within_prefix and families is not None:
+        near_a, near_b, alike = kept(drawn(families))
+        near = generator.permutation(np.flatnonzero(~alike))[: round(within_prefix * (count // 2))]
+        rows = [rows[0], rows[1][: count // 2 - len(near)], len(a) + near]
+        a, b, same = np.append(a, near_a), np.append(b, near_b), np.append(same, alike)
     chosen = np.sort(np.concatenate(rows))
+    _, first = np.unique(np.stack([a, b], 1)[chosen], axis=0, return_index=True)
+    chosen = chosen[np.sort(first)]
     return ItemPairs(a[chosen], b[chosen], same[chosen])
+
+
+def draw_across(items: Items, count: int, seed: int) -> ItemPairs:
+    """Draws pairs of a picture and a text: half of one class, half of two, no pair twice.
+
+    Args:
+        items: Items with pictures and texts. Without labels a picture is a class, and its captions are its texts.
+        count: How many at most.
+        seed: The seed.
+
+    Returns:
+        The pairs: `a` is the row of the picture, `b` a row that has the text. Forgeries take no part, nor do two
+        look-alike classes.
+    """
+    generator, ids = np.random.default_rng(seed), items.class_ids
+    genuine = np.ones(len(items), bool) if items.genuine is None else items.genuine
+    pictured = np.flatnonzero(items.has_image & genuine)
+    pictured = pictured[np.unique(np.stack([ids, items.image_ids])[:, pictured], axis=1, return_index=True)[1]]
+    first: dict[tuple[int, str], int] = {}
+    for row in np.flatnonzero(items.has_text).tolist():
+        first.setdefault((int(ids[row]), str(items.texts[row])), row)
+    worded = np.fromiter(first.values(), np.int64, len(first))
+    order = worded[np.argsort(ids[worded], kind="stable")]
+    starts = np.searchsorted(ids[order], np.arange(int(ids.max(initial=0)) + 2))
+    if not len(pictured) or not len(order):
+        return ItemPairs(*(np.zeros(0, kind) for kind in (np.int64, np.int64, bool)))
+    a = pictured[generator.integers(0, len(pictured), 4 * count)]
+    sizes, places = np.diff(starts)[ids[a]], generator.random(4 * count)
+    own = order[np.minimum(starts[ids[a]] + (places * sizes).astype(np.int64), len(order) - 1)]
+    pairs = np.concatenate(
+        [np.stack([a, own], 1)[sizes > 0], np.stack([a, order[(places * len(order)).astype(np.int64)]], 1)]
+    )
+    a, b = np.unique(pairs, axis=0).T
+    keep = _apart(items, a, b)
+    a, b = a[keep], b[keep]
+    same = ids[a] == ids[b]
+    chosen = [generator.permutation(np.flatnonzero(same == kind))[: count // 2] for kind in (True, False)]
+    rows = np.sort(np.concatenate(chosen))
+    return ItemPairs(a[rows], b[rows], same[rows])
 
 
 def _may_meet(items: Items, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -156,10 +207,15 @@ def _may_meet(items: Items, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     keep = (a != b) & np.where(pictured, items.image_ids[a] != items.image_ids[b], items.texts[a] != items.texts[b])
     if items.groups is not None:
         keep &= (items.groups[a] != items.groups[b]) | np.array([cell is None for cell in items.groups[a]], bool)
-    if items.sets is not None:
-        alike = (items.sets[a] == items.sets[b]) & np.array([cell is not None for cell in items.sets[a]], bool)
-        keep &= ~alike | (items.class_ids[a] == items.class_ids[b])
-    return keep
+    return keep & _apart(items, a, b)
+
+
+def _apart(items: Items, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Not two classes of one set: nobody can tell whether look-alikes are the same."""
+    if items.sets is None:
+        return np.ones(len(a), bool)
+    alike = (items.sets[a] == items.sets[b]) & np.array([cell is not None for cell in items.sets[a]], bool)
+    return ~alike | (items.class_ids[a] == items.class_ids[b])
 
 
 def _truth(cell: Any, row: int) -> bool:

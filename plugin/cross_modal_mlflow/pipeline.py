@@ -1,7 +1,8 @@
 """The main job, shared by `demo` and `train`: items → twin → unseen classes → one MLflow run.
 
 The order is that of cost: whatever can fail for free fails first (settings, the tracking store, the data), then comes
-training, then measuring. The mixture of picture and name is learned on validation classes; the test split is read once.
+training, then measuring. The mixture of picture and name and the thresholds of "same or not" are learned on validation
+classes; the test split is read once. Manifests of pairs go their own way (`pair_pipeline`).
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ import yaml
 
 from cross_modal.configuration import DataConfig, Experiment
 from cross_modal.data.items import Items
+from cross_modal.data.pairs import kind_of
 from cross_modal.data.sources import read_items
 from cross_modal.embed_items import image_rows, text_rows
 from cross_modal.encoders.saved_twin import save_twin
+from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.mixture import Mixture
+from cross_modal.objectives.pair_head_file import save_pair_head
 from cross_modal.training.loop import TrainingResult, train
+from cross_modal.verification.pair_scorer import PairScorer
+from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
+from cross_modal_mlflow.class_calibration import calibrate_on_classes
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
@@ -53,12 +60,14 @@ class Outcome:
         notes: Sentences worth reading: settings left out, warnings of the training.
         store: Where it was logged.
         serve: The shell lines that serve it, where it was registered.
+        next_steps: Other command lines to go on with.
     """
 
     report: Report
     notes: list[str]
     store: Store
     serve: list[str] = field(default_factory=list)
+    next_steps: list[str] = field(default_factory=list)
 
 
 def train_and_evaluate(
@@ -78,6 +87,10 @@ def train_and_evaluate(
     Raises:
         CrossModalError: If settings, data or store do not allow it, or training collapsed.
     """
+    if kind_of(experiment.data) != "items":
+        from cross_modal_mlflow.pair_pipeline import train_on_pairs
+
+        return train_on_pairs(command, experiment, console, register_as=register_as)
     clock = Clock()
     with clock.phase("store"):
         store = open_store()
@@ -86,19 +99,25 @@ def train_and_evaluate(
     tags = experiment_tags(experiment.twin, experiment.evaluation)
     with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80], about=tags) as run:
         log_start(run, experiment, items)
-        folder = (FOLDER / "checkpoints" / run.run_id).absolute()
-        with _keeps_checkpoint(folder, run):
+        folder = checkpoint_folder(run)
+        with keeps_checkpoint(folder, run):
             heard = RunListener(run, experiment.training)
             with Progress(experiment.training.steps, console) as bar:
                 result = train(experiment, items, folder=folder, listener=Listeners(bar, heard))
             clock.seconds |= result.seconds
             with clock.phase("evaluation"), working(console, "measuring on unseen classes"):
                 metrics, notes, mixture, embedded = measure_test(result.twin, items, experiment)
+                scorer = PairScorer.of(result.twin, result.head)
+                calibration, more = learn_thresholds(result.twin, scorer, items, experiment)
+                notes = [*notes, *more]
         report = Report(command, protocol(items, "test", experiment.evaluation), metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
             made = card(experiment, items, result, mixture, metrics)
-            with _or_says_where(save_twin(result.twin, folder / MODEL, made), store):
-                info = log_twin(run, result.twin, MODEL, made, items, result.best_step)  # first: it took the time
+            with or_says_where(saved_model(folder, result.twin, made, scorer, calibration), store):
+                info = log_twin(  # first: it took the time
+                    run, result.twin, MODEL, made, items, result.best_step, scorer=scorer, calibration=calibration
+                )
+                log_calibration(run, calibration)
                 log_model_metrics(run, info.model_id, items, metrics, result.best_step)
                 log_result(run, result, report, notes)
                 run.figure(figures.curves(heard.history), "curves.png")
@@ -109,9 +128,7 @@ def train_and_evaluate(
                         run, test, embedded, rows, experiment.evaluation, mixture=mixture, metric=result.twin.metric
                     )
         run.metrics({f"seconds/{name}": value for name, value in clock.seconds.items()})
-    shutil.rmtree(folder, ignore_errors=True)  # the model is in the store now
-    with suppress(OSError):  # other runs' checkpoints
-        folder.parent.rmdir()
+    remove_checkpoints(folder)
     outcome = Outcome(report, [*result.messages, *notes], store)
     return outcome if register_as is None else registered(outcome, register(store, register_as, info.model_uri, report))
 
@@ -121,6 +138,51 @@ def registered(outcome: Outcome, registration: Registration) -> Outcome:
     return dataclasses.replace(
         outcome, notes=[*outcome.notes, registration.sentence], serve=registration.serve(outcome.store)
     )
+
+
+def learn_thresholds(
+    twin: TwinEncoder, scorer: PairScorer, items: Items, experiment: Experiment
+) -> tuple[SavedCalibration | None, list[str]]:
+    """Thresholds of "same or not", learned on the validation classes; None where they do not allow it."""
+    provenance = {"data": experiment.data, "digest": items.digest, "score": scorer.name}
+    try:
+        return calibrate_on_classes(twin, scorer, items.split("validation"), experiment.items, provenance), []
+    except CrossModalError as error:  # no reason to lose the model
+        return None, [f"no threshold was learned: {error}"]
+
+
+def saved_model(
+    folder: Path, twin: TwinEncoder, made: dict[str, Any], scorer: PairScorer, calibration: SavedCalibration | None
+) -> Path:
+    """The model on disk, until the store has it."""
+    model = save_twin(twin, folder / MODEL, made)
+    if scorer.head is not None:
+        save_pair_head(scorer.head, model)
+    if calibration is not None:
+        calibration.save(model)
+    return model
+
+
+def log_calibration(run: TrackedRun, calibration: SavedCalibration | None) -> None:
+    """Logs a calibration's numbers and keeps it as `verification.json`."""
+    if calibration is None:
+        return
+    run.document(calibration.to_dict(), "verification.json")
+    for name, each in calibration.calibrations.items():
+        main = each is calibration.main
+        run.metrics(each.metrics("calibration" if main else f"calibration/{name}"))
+
+
+def checkpoint_folder(run: TrackedRun) -> Path:
+    """Where the checkpoints of a run go."""
+    return (FOLDER / "checkpoints" / run.run_id).absolute()
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Removes a run's checkpoints: the model is in the store now."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # other runs' checkpoints
+        folder.parent.rmdir()
 
 
 def card(
@@ -186,7 +248,7 @@ def config_yaml(experiment: Experiment) -> str:
 
 
 @contextmanager
-def _keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
+def keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
     """An interrupt says where the last checkpoint is."""
     try:
         yield
@@ -198,7 +260,7 @@ def _keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
 
 
 @contextmanager
-def _or_says_where(model: Path, store: Store) -> Iterator[None]:
+def or_says_where(model: Path, store: Store) -> Iterator[None]:
     """A store that is lost after training must not cost the model."""
     from mlflow.exceptions import MlflowException
 

@@ -171,7 +171,7 @@ def measured(report: Report, metric: str | None = None) -> Score | None:
         report: What was measured.
         metric: The champion's metric, which is taken where it was measured. Else accuracy in episodes of as many
             classes and as few pictures as there are, pictures with names before pictures alone before names alone;
-            without episodes, recall at 1.
+            without episodes, recall at 1; of pairs, the area under the ROC curve.
 
     Returns:
         The score; None where nothing was measured that could be one.
@@ -253,4 +253,6 @@ def _weight(metric: str) -> tuple[int, int, int, int]:
     if found:
         shots = int(found["shots"])
         return 2, int(found["ways"]), 1 if shots else 0, (1 if found["text"] else 0) - 2 * shots
+    if metric == "verification/auc":  # twins that learned from pairs
+        return 1, 0, 0, -1
     return (1, 0, 0, 1 if "/image_to_" in metric else 0) if metric.endswith("/recall_at_1") else (0, 0, 0, 0)

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 INTERVAL = "/ci95"
+_SHARES = (  # parts of names of what is shown as a percentage
+    "recall_at",
+    "map_at",
+    "mrr",
+    "auroc",
+    "fpr_at",
+    "accuracy_at",
+    "accept_rate",
+    "reject_rate",
+    "/eer",
+    "balanced_accuracy",
+    "true_accepts_at",
+)
 
 
 @dataclass
@@ -102,7 +115,11 @@ def metric_table(metrics: Mapping[str, float], goals: Mapping[str, Goal] | None 
         if section not in {None, name.split("/")[0]}:
             table.add_section()
         section = name.split("/")[0]
-        row = [name.removesuffix("/accuracy"), _number(name, metrics[name]), _half_width(name, metrics)]
+        row = [
+            name if section == "verification" else name.removesuffix("/accuracy"),
+            _number(name, metrics[name]),
+            _half_width(name, metrics),
+        ]
         goal = (goals or {}).get(name)
         if goal is not None:
             row.append(
@@ -129,8 +146,7 @@ def _number(name: str, value: float) -> str:
     """Shares as percentages, counts as integers, everything else with four digits."""
     if math.isnan(value):
         return "–"
-    shares = ("recall_at", "map_at", "mrr", "auroc", "fpr_at", "accuracy_at", "accept_rate")
-    if name.endswith("/accuracy") or any(part in name for part in shares):
+    if name.endswith("/accuracy") or any(part in name for part in _SHARES):
         return f"{100 * value:.2f} %"
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.4g}"
 

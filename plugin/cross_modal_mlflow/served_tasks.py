@@ -12,6 +12,9 @@ import numpy as np
 
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.scoring import Metric, place
+from cross_modal.verification.comparison import BOTH, PICTURE, TEXT, comparisons
+from cross_modal.verification.pair_scorer import PairScorer
+from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.logged_support import LoggedSupport
 from cross_modal_mlflow.request_embeddings import RequestEmbeddings
 from cross_modal_mlflow.request_rows import RequestRows
@@ -168,42 +171,56 @@ def search(
     )
 
 
-def verify(rows: RequestRows, embeddings: RequestEmbeddings, threshold: float | None, metric: Metric) -> pd.DataFrame:
+def verify(
+    rows: RequestRows,
+    embeddings: RequestEmbeddings,
+    scorer: PairScorer,
+    calibration: SavedCalibration | None = None,
+    threshold: float | None = None,
+) -> pd.DataFrame:
     """Whether the two rows of each pair are the same.
 
-    Pictures are compared with pictures and texts with texts, on average where both rows have both; where the two have
-    nothing in common, the picture of one is compared with the text of the other.
+    A row that has a picture and a text counts by the mean of both, as in training and in ``cross-modal verify``.
 
     Args:
         rows: The request; each value of `pair` stands in two rows.
         embeddings: Of all its rows.
-        threshold: The score from which they are the same; None leaves the label empty.
-        metric: "cosine" or "euclidean" (scores are minus the distance).
+        scorer: What scores pairs.
+        calibration: The model's thresholds and probabilities, or None.
+        threshold: The score from which two are the same; None takes the model's own, and leaves the label empty where
+            it has none.
 
     Returns:
-        `label` ("same", "different" or empty), `score`, `pair`.
+        `label` ("same", "different" or empty), `score`, `probability` (NaN without a calibration), `threshold` (NaN
+        where there is none), `pair`.
 
     Raises:
         CrossModalError: A row without a pair, or a pair that has not two rows.
     """
     import pandas as pd
 
-    members: dict[str, list[int]] = {}
-    for row, pair in enumerate(rows.pairs):
-        if pair is None:
-            raise CrossModalError(
-                f"row {row}: pair: expected what it shares with the row it is compared to, found none"
-            )
-        members.setdefault(pair, []).append(row)
-    for pair, pair_rows in members.items():
-        if len(pair_rows) != 2:
-            numbers = ", ".join(map(str, pair_rows[:5]))
-            raise CrossModalError(f"pair {pair[:60]!r}: expected two rows, found {len(pair_rows)} (row {numbers})")
-    scores = [
-        _pair_score(embeddings.at([first]), embeddings.at([second]), metric) for first, second in members.values()
-    ]
-    labels = ["" if threshold is None else "same" if score >= threshold else "different" for score in scores]
-    return pd.DataFrame({"label": pd.Series(labels, dtype=object), "score": scores, "pair": list(members)})
+    names, a, b = _paired(rows)
+    points, sides = _mixed(embeddings), _seen(embeddings)
+    scores = scorer.score(points[a], points[b])
+    thresholds = np.full(len(scores), np.nan if threshold is None else threshold)
+    probabilities = np.full(len(scores), np.nan)
+    if calibration is not None:
+        kinds = comparisons(sides, a, b)
+        for kind in set(kinds.tolist()):
+            chosen, (own, _) = kinds == kind, calibration.of(kind)
+            probabilities[chosen] = own.probability(scores[chosen])
+            if threshold is None:
+                thresholds[chosen] = own.threshold
+    decided = np.where(scores >= thresholds, "same", "different")
+    return pd.DataFrame(
+        {
+            "label": pd.Series(np.where(np.isnan(thresholds), "", decided).tolist(), dtype=object),
+            "score": scores,
+            "probability": probabilities,
+            "threshold": thresholds,
+            "pair": names,
+        }
+    )
 
 
 def similarities(a: np.ndarray, b: np.ndarray, metric: Metric) -> np.ndarray:
@@ -218,15 +235,27 @@ def similarities(a: np.ndarray, b: np.ndarray, metric: Metric) -> np.ndarray:
     return -np.sqrt(np.maximum(lengths - 2 * (a @ b.T), 0))
 
 
-def _pair_score(a: RequestEmbeddings, b: RequestEmbeddings, metric: Metric) -> float:
-    both = [(a.images, b.images), (a.texts, b.texts)]
-    across = [(a.images, b.texts), (a.texts, b.images)]
-    for kind in (both, across):
-        found = [float(similarities(one, other, metric)[0, 0]) for one, other in kind]
-        known = [score for score in found if not np.isnan(score)]
-        if known:
-            return sum(known) / len(known)
-    raise CrossModalError("pair: expected two rows with a picture or a text each, found none")
+def _paired(rows: RequestRows) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The names of the pairs, and the rows (M,) of either side."""
+    members: dict[str, list[int]] = {}
+    for row, pair in enumerate(rows.pairs):
+        if pair is None:
+            raise CrossModalError(
+                f"row {row}: pair: expected what it shares with the row it is compared to, found none"
+            )
+        members.setdefault(pair, []).append(row)
+    for pair, pair_rows in members.items():
+        if len(pair_rows) != 2:
+            numbers = ", ".join(map(str, pair_rows[:5]))
+            raise CrossModalError(f"pair {pair[:60]!r}: expected two rows, found {len(pair_rows)} (row {numbers})")
+    a, b = np.array(list(members.values()), np.int64).reshape(-1, 2).T
+    return list(members), a, b
+
+
+def _seen(embeddings: RequestEmbeddings) -> np.ndarray:
+    """(N,) object: what each row has that the twin encodes."""
+    image, text = embeddings.has_image, embeddings.has_text
+    return np.select([image & text, image], [BOTH, PICTURE], TEXT).astype(object)
 
 
 def _mixed(embeddings: RequestEmbeddings) -> np.ndarray:

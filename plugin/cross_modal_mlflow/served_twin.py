@@ -20,6 +20,8 @@ from cross_modal.encoders.saved_twin import load_twin, read_card
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.mixture import Mixture
+from cross_modal.verification.pair_scorer import PairScorer, load_pair_scorer
+from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import served_tasks
 from cross_modal_mlflow.logged_support import DESCRIPTION, LoggedSupport
 from cross_modal_mlflow.request_embeddings import RequestEmbeddings, embed_rows
@@ -47,6 +49,8 @@ class ServedTwin:
         card: What was saved with it.
         support: The support set logged with it.
         files: Whether requests may name pictures by path or URL.
+        scorer: What scores pairs; None takes the twin's metric.
+        calibration: Thresholds and probabilities of pairs.
     """
 
     def __init__(
@@ -55,8 +59,11 @@ class ServedTwin:
         card: Mapping[str, Any] | None = None,
         support: LoggedSupport | None = None,
         files: FileAccess | None = None,
+        scorer: PairScorer | None = None,
+        calibration: SavedCalibration | None = None,
     ) -> None:
         self.twin = twin.eval()
+        self.scorer, self.calibration = scorer or PairScorer(twin.metric), calibration
         self.support = support
         self.files = files or FileAccess()
         mixture = (card or {}).get("mixture")
@@ -83,7 +90,14 @@ class ServedTwin:
         if (folder / SUPPORT / DESCRIPTION).is_file():
             support = LoggedSupport.load(folder / SUPPORT)
             support.check_twin(twin)
-        return cls(twin.to(device) if device else twin, card, support, FileAccess.of(model_config))
+        return cls(
+            twin.to(device) if device else twin,
+            card,
+            support,
+            FileAccess.of(model_config),
+            load_pair_scorer(folder / TWIN),
+            SavedCalibration.load(folder / TWIN),
+        )
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Answers a request.
@@ -131,7 +145,7 @@ class ServedTwin:
         if params.task == "embed":
             return served_tasks.embed(rows, embeddings)
         if params.task == "verify":
-            return served_tasks.verify(rows, embeddings, params.threshold, metric)
+            return served_tasks.verify(rows, embeddings, self.scorer, self.calibration, params.threshold)
         support = self._support_of(rows, embeddings)
         if params.task == "search":
             return served_tasks.search(rows, embeddings, support, params.top, metric)

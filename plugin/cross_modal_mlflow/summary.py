@@ -89,6 +89,9 @@ def print_report(
 
 def _episodes_title(report: Report) -> str:
     about = report.protocol
+    if "pairs" in about:
+        kinds = f", {about['same_pairs']:,} of them the same" if "same_pairs" in about else ", graded"
+        return f"{report.command}: {about['data']}, split {about['split']}, {about['pairs']:,} pairs{kinds}"
     return (
         f"{report.command}: {about['data']}, split {about['split']}, {about['classes']:,} classes, "
         f"{about['episodes']:,} episodes a setting"

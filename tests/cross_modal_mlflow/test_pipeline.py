@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from cross_modal_mlflow.command_line import main
 from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.store import open_store
-from cross_modal_mlflow.tracking import tracked_run
+from cross_modal_mlflow.tracking import tracked_run, tracking_for
 
 
 @pytest.fixture
@@ -85,6 +86,34 @@ def test_the_twin_is_a_logged_model_of_the_run(trained: Path, report: dict[str, 
         mlflow.models.Model.load(str(folder)).metadata["cross_modal_mlflow"]["digest"]
         == model.tags["cross_modal.digest"]
     )
+
+
+def test_every_trained_twin_has_thresholds_of_its_validation_classes(trained: Path, report: dict[str, Any]) -> None:
+    from cross_modal.verification.saved_calibration import SavedCalibration
+
+    run, artifacts = logged(report)
+    calibration = SavedCalibration.load(twin_folder(report))
+    assert calibration is not None
+    assert list(calibration.calibrations) == ["picture_picture", "picture_text"]
+    assert calibration.provenance["digest"] == report["protocol"]["digest"]
+    assert json.loads((artifacts / "verification.json").read_text()) == calibration.to_dict()
+    assert run.data.metrics["calibration/threshold"] == pytest.approx(calibration.main.threshold)
+    assert run.data.metrics["calibration/picture_text/eer"] == pytest.approx(
+        calibration.calibrations["picture_text"].eer.value
+    )
+    served = mlflow_model(report).predict(
+        pd.DataFrame({"text": ["greek small letter alpha", "latin capital letter b"], "pair": ["p", "p"]}),
+        {"task": "verify"},
+    )
+    assert served.label[0] in {"same", "different"}
+    assert 0 <= served.probability[0] <= 1
+
+
+def mlflow_model(report: dict[str, Any]) -> Any:
+    import mlflow
+
+    with tracking_for(open_store().uri):
+        return mlflow.pyfunc.load_model(str(twin_folder(report).parent))
 
 
 def test_scores_belong_to_run_model_and_dataset(trained: Path, report: dict[str, Any]) -> None:

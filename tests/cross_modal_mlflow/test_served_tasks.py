@@ -4,8 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from toys.calibrations import calibrated
 
 from cross_modal.errors import CrossModalError
+from cross_modal.objectives.pair_head import DifferenceHead
+from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.logged_support import LoggedSupport
 from cross_modal_mlflow.request_embeddings import RequestEmbeddings
 from cross_modal_mlflow.request_rows import RequestRows
@@ -15,6 +19,7 @@ from cross_modal_mlflow.support_classifier import fit_support
 
 NONE = [np.nan, np.nan]
 X, Y, XY = [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]
+COSINE = PairScorer("cosine")
 
 
 def request(*rows: dict[str, Any]) -> tuple[RequestRows, RequestEmbeddings]:
@@ -113,27 +118,50 @@ class TestSearch:
 
 
 class TestVerify:
+    def rows(self) -> tuple[RequestRows, RequestEmbeddings]:
+        return request({"i": X, "pair": "p"}, {"i": X, "pair": "q"}, {"i": XY, "pair": "p"}, {"i": Y, "pair": "q"})
+
     def test_pairs_are_compared_in_the_order_they_appear(self) -> None:
-        rows = request({"i": X, "pair": "p"}, {"i": X, "pair": "q"}, {"i": XY, "pair": "p"}, {"i": Y, "pair": "q"})
-        table = verify(*rows, 0.5, "cosine")
-        assert table.columns.tolist() == ["label", "score", "pair"]
+        rows = self.rows()
+        table = verify(*rows, COSINE, threshold=0.5)
+        assert table.columns.tolist() == ["label", "score", "probability", "threshold", "pair"]
         assert table.label.tolist() == ["same", "different"]
         assert np.allclose(table.score, [0.6, 0.0])
         assert table.pair.tolist() == ["p", "q"]
-        assert verify(*rows, None, "cosine").label.tolist() == ["", ""]
+        assert verify(*rows, COSINE).label.tolist() == ["", ""]
 
-    def test_like_is_compared_with_like_and_else_across(self) -> None:
-        both = verify(*request({"i": X, "t": X, "pair": "p"}, {"i": X, "t": Y, "pair": "p"}), None, "cosine")
-        across = verify(*request({"i": X, "pair": "p"}, {"t": XY, "pair": "p"}), None, "cosine")
-        assert np.allclose([both.score[0], across.score[0]], [0.5, 0.6])
+    def test_the_models_own_threshold_and_probability_answer(self) -> None:
+        table = verify(*self.rows(), COSINE, calibrated({"picture_picture": 0.55}))
+        assert table.label.tolist() == ["same", "different"]
+        assert table.threshold.tolist() == [0.55, 0.55]
+        assert table.probability[0] > 0.5 > table.probability[1]
+        asked = verify(*self.rows(), COSINE, calibrated({"picture_picture": 0.55}), threshold=0.7)
+        assert (asked.label[0], asked.probability[0]) == ("different", table.probability[0])
+
+    def test_each_comparison_has_the_threshold_that_was_learned_on_it(self) -> None:
+        rows = request({"i": X, "pair": "p"}, {"i": XY, "pair": "p"}, {"i": X, "pair": "q"}, {"t": XY, "pair": "q"})
+        table = verify(*rows, COSINE, calibrated({"picture_picture": 0.7, "picture_text": 0.5}))
+        assert table.threshold.tolist() == [0.7, 0.5]
+        assert table.label.tolist() == ["different", "same"]
+
+    def test_a_head_scores_in_place_of_the_cosine(self) -> None:
+        head = DifferenceHead(2)
+        table = verify(*self.rows(), PairScorer("cosine", head))
+        a, b = (torch.tensor([row]) for row in (X, XY))
+        assert table.score[0] == pytest.approx(head(a, b).item())
+
+    def test_an_item_with_both_counts_by_their_mean(self) -> None:
+        both = verify(*request({"i": X, "t": Y, "pair": "p"}, {"i": X, "pair": "p"}), COSINE)
+        across = verify(*request({"i": X, "pair": "p"}, {"t": XY, "pair": "p"}), COSINE)
+        assert np.allclose([both.score[0], across.score[0]], [0.5**0.5, 0.6])
 
     def test_what_has_no_partner_is_named(self) -> None:
         with pytest.raises(CrossModalError, match=r"^pair 'p': expected two rows, found 1 \(row 0\)$"):
-            verify(*request({"i": X, "pair": "p"}), None, "cosine")
+            verify(*request({"i": X, "pair": "p"}), COSINE)
         with pytest.raises(CrossModalError, match=r"found 3 \(row 0, 1, 2\)"):
-            verify(*request(*[{"i": X, "pair": "p"}] * 3), None, "cosine")
+            verify(*request(*[{"i": X, "pair": "p"}] * 3), COSINE)
         with pytest.raises(CrossModalError, match=r"^row 1: pair: expected what it shares"):
-            verify(*request({"i": X, "pair": "p"}, {"i": X}), None, "cosine")
+            verify(*request({"i": X, "pair": "p"}, {"i": X}), COSINE)
 
 
 def test_similarities_are_those_of_the_metric() -> None:

@@ -10,6 +10,7 @@ EXAMPLES = """\
 examples:
   cross-modal train --data photos/                       one folder a class
   cross-modal train --data items.csv --split-by group    image,text,label,group
+  cross-modal train --data pairs.csv                     image_a,text_a,image_b,text_b,same: same or not?
   cross-modal train --data items.csv --twin.image.name open_clip:ViT-B-32 --twin.text.name open_clip:ViT-B-32 \\
       --twin.image.pretrained laion2b_s34b_b79k --freeze last:2
   cross-modal train --data items.csv --objective.loss TripletMarginLoss --objective.loss.arguments.margin 0.2 \\
@@ -28,5 +29,5 @@ def run(call: Call) -> None:
     from cross_modal_mlflow.summary import print_outcome, stderr, stdout
 
     outcome = train_and_evaluate(call.command, experiment, stderr(), register_as=options.register)
-    next_steps = [*outcome.serve, f"cross-modal evaluate runs:/{outcome.report.run_id}/model"]
+    next_steps = [*outcome.serve, *outcome.next_steps, f"cross-modal evaluate runs:/{outcome.report.run_id}/model"]
     print_outcome(stdout(), outcome, call.json, next_steps=next_steps)

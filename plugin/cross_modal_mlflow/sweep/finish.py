@@ -20,11 +20,12 @@ from cross_modal.encoders.saved_twin import load_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.loop import TrainingResult
+from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.evaluate_model import on_device
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import working
-from cross_modal_mlflow.pipeline import MODEL, card
+from cross_modal_mlflow.pipeline import MODEL, card, learn_thresholds, log_calibration
 from cross_modal_mlflow.registry import register
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
@@ -172,7 +173,9 @@ class _TwinEnd:
         step = int(self.best.user_attrs.get("best_step", 0))
         result = TrainingResult(self.twin, best_step=step, best_score=self.best.user_attrs.get("validation_score"))
         made = card(self.experiment, sweep.items, result, self._mixture, report.metrics)
-        info = log_twin(run, self.twin, MODEL, made, sweep.items, step)
+        calibration, _ = learn_thresholds(self.twin, PairScorer.of(self.twin), sweep.items, self.experiment)
+        info = log_twin(run, self.twin, MODEL, made, sweep.items, step, calibration=calibration)
+        log_calibration(run, calibration)
         if len(sweep.items.split("test")):
             log_model_metrics(run, info.model_id, sweep.items, report.metrics, step)
         self.model_uri = info.model_uri
