@@ -136,7 +136,7 @@ def _evaluate_features(call: Call, options: EvaluateOptions) -> None:
         if given:
             raise CrossModalError(f"evaluate: expected --features alone or a MODEL with --data, found both, {name} too")
     if not Path(str(options.features)).is_file():  # before a tracking store is made for it
-        raise CrossModalError(f"--features: expected a file, found nothing at {options.features}")
+        raise CrossModalError(f"--features {options.features}: expected a file, found no such file")
     from cross_modal_mlflow.evaluate_kshot import measure_kshot_of_features
     from cross_modal_mlflow.summary import stderr
 

@@ -50,5 +50,5 @@ def test_a_features_file_is_looked_for_before_a_store_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "expected a file, found nothing at nix.npz" in failure(["evaluate", "--features", "nix.npz"], capsys)
+    assert "--features nix.npz: expected a file, found no such file" in failure(["evaluate", "--features", "nix.npz"], capsys)
     assert not list(tmp_path.iterdir())

@@ -27,4 +27,4 @@ def test_a_study_in_postgresql_is_swept_and_its_password_is_seen_nowhere(
     for where in (out, err, logs, kept, (workplace / "report.json").read_text()):
         assert "pass:word" not in where
         assert "pass%3Aword" not in where
-    assert "sweeper:***@localhost" in out
+    assert "sweeper:***@" in out
