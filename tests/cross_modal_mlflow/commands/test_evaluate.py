@@ -50,5 +50,6 @@ def test_a_features_file_is_looked_for_before_a_store_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "--features nix.npz: expected a file, found no such file" in failure(["evaluate", "--features", "nix.npz"], capsys)
+    said = failure(["evaluate", "--features", "nix.npz"], capsys)
+    assert "--features nix.npz: expected a file, found no such file" in said
     assert not list(tmp_path.iterdir())
