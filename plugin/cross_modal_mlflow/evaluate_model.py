@@ -21,11 +21,13 @@ from cross_modal.errors import CrossModalError
 from cross_modal.evaluation import EvaluationItems, evaluate_embeddings
 from cross_modal.fewshot.lake_runs import read_lake_runs, score_lake_runs
 from cross_modal.fewshot.mixture import Mixture
+from cross_modal.verification.pair_scorer import load_pair_scorer
+from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.measurement import classes_trained_on, embed, protocol, settings_for
 from cross_modal_mlflow.open_set_measurement import measure_strangers
 from cross_modal_mlflow.phases import Clock, working
-from cross_modal_mlflow.pipeline import log_items
+from cross_modal_mlflow.pipeline import log_items, verify_test
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
 from cross_modal_mlflow.tracking import TrackedRun, tracked_run
@@ -77,6 +79,7 @@ def measure_model(
         with clock.phase("evaluation"), working(console, "measuring"):
             result = evaluate_embeddings(embedded, settings_for(chosen, config), mixture=mixture, metric=twin.metric)
             metrics, notes = dict(result.metrics), [*leak_notes(card, chosen), *result.notes]
+            metrics |= verify_test(twin, load_pair_scorer(folder), chosen, options.items, SavedCalibration.load(folder))
             if options.open_set:
                 found, more = _measure_open_set(twin, items, embedded, options, settings_for(chosen, config))
                 metrics |= found

@@ -31,7 +31,7 @@ from cross_modal.training.loop import TrainingResult, train
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
-from cross_modal_mlflow.class_calibration import calibrate_on_classes
+from cross_modal_mlflow.class_calibration import calibrate_on_classes, verify_classes
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
@@ -109,6 +109,7 @@ def train_and_evaluate(
                 metrics, notes, mixture, embedded = measure_test(result.twin, items, experiment)
                 scorer = PairScorer.of(result.twin, result.head)
                 calibration, more = learn_thresholds(result.twin, scorer, items, experiment)
+                metrics |= verify_test(result.twin, scorer, items.split("test"), experiment.items, calibration)
                 notes = [*notes, *more]
         report = Report(command, protocol(items, "test", experiment.evaluation), metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
@@ -149,6 +150,16 @@ def learn_thresholds(
         return calibrate_on_classes(twin, scorer, items.split("validation"), experiment.items, provenance), []
     except CrossModalError as error:  # no reason to lose the model
         return None, [f"no threshold was learned: {error}"]
+
+
+def verify_test(
+    twin: TwinEncoder, scorer: PairScorer, items: Items, data: DataConfig, calibration: SavedCalibration | None
+) -> dict[str, float]:
+    """Error rates of "same or not" on classes that were not seen, at the thresholds of validation classes."""
+    try:
+        return verify_classes(twin, scorer, items, data, calibration)
+    except CrossModalError:  # two classes of one set, say: no reason to lose the model
+        return {}
 
 
 def saved_model(

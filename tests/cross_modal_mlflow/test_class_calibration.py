@@ -10,7 +10,7 @@ from cross_modal.data.items import Items
 from cross_modal.verification.pair_embedding import embed_pair_items
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
-from cross_modal_mlflow.class_calibration import calibrate_on_classes, drawn_pairs
+from cross_modal_mlflow.class_calibration import calibrate_on_classes, drawn_pairs, verify_classes
 
 ITEMS = shapes(6).split("validation")
 DATA = DataConfig(feature_store=False, workers=0)
@@ -78,3 +78,22 @@ def test_unlabelled_pictures_with_captions_are_compared_with_captions() -> None:
     found = calibrate_on_classes(tiny_twin(), COSINE, Items.of(images=ITEMS.images, texts=captions), DATA)
     assert found is not None
     assert list(found.calibrations) == ["picture_text"]
+
+
+def test_test_classes_are_measured_at_the_thresholds_of_validation_classes(calibration: SavedCalibration) -> None:
+    test = shapes(6).split("test")
+    metrics = verify_classes(tiny_twin(), COSINE, test, DATA, calibration)
+    pairs = drawn_pairs(tiny_twin(), test)["picture_text"]
+    pictures = embed_pair_items(tiny_twin(), Items.of(images=test.images), DATA)
+    names = embed_pair_items(tiny_twin(), Items.of(texts=test.texts), DATA)
+    scores = (pictures[pairs.a] * names[pairs.b]).sum(1)
+    threshold = calibration.calibrations["picture_text"].threshold
+    assert metrics["verification/picture_text/accuracy"] == pytest.approx(((scores >= threshold) == pairs.same).mean())
+    assert 0 <= metrics["verification/picture_picture/eer"] <= 1
+    assert "verification/picture_picture/eer/ci95" in metrics
+
+
+def test_without_thresholds_error_rates_are_measured_and_no_decisions() -> None:
+    metrics = verify_classes(tiny_twin(), COSINE, ITEMS, DATA, None)
+    assert "verification/picture_text/eer" in metrics
+    assert "verification/picture_text/accuracy" not in metrics
