@@ -21,11 +21,12 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.loop import TrainingResult
 from cross_modal.verification.pair_scorer import PairScorer
+from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.evaluate_model import on_device
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import working
-from cross_modal_mlflow.pipeline import MODEL, card, learn_thresholds, log_calibration
+from cross_modal_mlflow.pipeline import MODEL, card, learn_thresholds, log_calibration, verify_test
 from cross_modal_mlflow.registry import register
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
@@ -139,11 +140,15 @@ class _TwinEnd:
         self.twin = self._twin(best)
         self.model_uri: str | None = None
         self._mixture: Any = None
+        self._calibration: SavedCalibration | None = None
 
     def measure(self) -> tuple[dict[str, float], list[str]]:
         """The winner on the test split, and against the default on the same episodes."""
         items = self.sweep.items
         metrics, notes, self._mixture, embedded = measure_test(self.twin, items, self.experiment)
+        scorer, test = PairScorer.of(self.twin), items.split("test")
+        self._calibration, _ = learn_thresholds(self.twin, scorer, items, self.experiment)
+        metrics |= verify_test(self.twin, scorer, test, self.experiment.items, self._calibration)
         done = [each for each in self.sweep.study.trials if is_default(each) and each.state == TrialState.COMPLETE]
         if is_default(self.best):
             return metrics, [*notes, "the default settings won: there is nothing to compare them with"]
@@ -173,9 +178,8 @@ class _TwinEnd:
         step = int(self.best.user_attrs.get("best_step", 0))
         result = TrainingResult(self.twin, best_step=step, best_score=self.best.user_attrs.get("validation_score"))
         made = card(self.experiment, sweep.items, result, self._mixture, report.metrics)
-        calibration, _ = learn_thresholds(self.twin, PairScorer.of(self.twin), sweep.items, self.experiment)
-        info = log_twin(run, self.twin, MODEL, made, sweep.items, step, calibration=calibration)
-        log_calibration(run, calibration)
+        info = log_twin(run, self.twin, MODEL, made, sweep.items, step, calibration=self._calibration)
+        log_calibration(run, self._calibration)
         if len(sweep.items.split("test")):
             log_model_metrics(run, info.model_id, sweep.items, report.metrics, step)
         self.model_uri = info.model_uri
