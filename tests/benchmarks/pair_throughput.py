@@ -44,7 +44,8 @@ def write_data(folder: Path) -> tuple[list[str], Path]:
     ends[:PICTURES, 0] = np.arange(PICTURES)
     ends[:, 1] = np.where(ends[:, 0] == ends[:, 1], (ends[:, 1] + 1) % PICTURES, ends[:, 1])
     file = folder / "pairs.csv"
-    pd.DataFrame({"image_a": np.array(paths)[ends[:, 0]], "image_b": np.array(paths)[ends[:, 1]]}).to_csv(file)
+    table = {"image_a": np.array(paths)[ends[:, 0]], "image_b": np.array(paths)[ends[:, 1]]}
+    pd.DataFrame(table).to_csv(file, index=False)
     return paths, file
 
 
@@ -68,7 +69,7 @@ def bare(twin: TwinEncoder, paths: list[str]) -> None:
         )
         batch = []
         for pixels in decoded:
-            batch.append(torch.from_numpy(pixels))
+            batch.append(torch.from_numpy(pixels.copy()))
             if len(batch) == BATCH:
                 stacked = torch.stack(batch).permute(0, 3, 1, 2)
                 twin.encode_image(normalise_pixels(stacked, trunk.mean, trunk.std))
