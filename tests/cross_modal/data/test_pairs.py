@@ -44,6 +44,23 @@ def test_the_seed_decides(tmp_path):
     assert by_seed[0] == by_seed[1] != by_seed[2]
 
 
+def test_splits_do_not_depend_on_where_the_data_lies_or_the_reader_stands(tmp_path, monkeypatch):
+    lines = "\n".join(f"{n}.png,{n + 1}.png,{n % 4 // 2}" for n in range(0, 80, 2))
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        for number in range(80):
+            Image.new("L", (3, 3), number).save(folder / f"{number}.png")
+        write(folder, f"image_a,image_b,same\n{lines}\n")
+    found = [
+        read_pairs(str(folder / "pairs.csv")).splits.tolist() for folder in (tmp_path / "here", tmp_path / "there")
+    ]
+    for folder, source in ((tmp_path / "here", "pairs.csv"), (tmp_path, "there/pairs.csv")):
+        monkeypatch.chdir(folder)
+        found.append(read_pairs(source).splits.tolist())
+    assert all(splits == found[0] for splits in found)
+    assert set(found[0]) == {"train", "validation", "test"}
+
+
 def test_equal_pictures_are_one_item_wherever_they_lie(tmp_path):
     for name in "abcd":
         Image.new("L", (3, 3), 0 if name in "ab" else ord(name)).save(tmp_path / f"{name}.png")
