@@ -19,7 +19,7 @@ from cross_modal.data.items import MANIFEST_SUFFIXES, Items
 from cross_modal.errors import CrossModalError
 
 COLUMNS = ("image", "text", "label", "split", "group", "genuine")
-TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+TRUTHS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 Row = dict[str, object]
 Kind = Literal["items", "pairs", "triplets"]
 

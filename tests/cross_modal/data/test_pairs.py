@@ -38,6 +38,15 @@ def test_text_pairs(tmp_path):
     assert abs(len(pairs.split("test")) - 20) <= 2
 
 
+@pytest.mark.parametrize(
+    ("written", "same"), [("TRUE", True), (" yes ", True), ("1.0", True), ("0.0", False), ("No", False)]
+)
+def test_verdicts_as_tables_write_them(tmp_path, written, same):
+    """A table that held an empty cell once writes its verdicts as 1.0 and 0.0."""
+    pairs = read_pairs(write(tmp_path, f"text_a,text_b,same\na,b,{written}\nc,d,1\n"))
+    assert pairs.same.tolist() == [same, True]
+
+
 def test_the_seed_decides(tmp_path):
     source = write(tmp_path, questions(40))
     by_seed = [read_pairs(source, DataConfig(seed=seed)).splits.tolist() for seed in (0, 0, 1)]
