@@ -97,6 +97,13 @@ def test_what_limits_the_numbers_is_said(count: int, method: Method, sentence: s
     assert any(sentence in note for note in calibration.notes), calibration.notes
 
 
+def test_one_person_promises_nothing() -> None:
+    scores, same = noisy_pairs(60, 0)
+    calibration = calibrate(scores, same, Owners(np.zeros(60, np.int64), np.zeros(60, np.int64)), resamples=100)
+    assert min(calibration.eer.half_width, calibration.auc.half_width) > 0.4
+    assert any("rest on 1 label" in note for note in calibration.notes)
+
+
 def test_scores_that_run_the_wrong_way_are_noticed_and_answered_with_the_prior() -> None:
     scores, same = noisy_pairs(400, 5)
     calibration = calibrate(-scores, same, _alone(400), resamples=50)
