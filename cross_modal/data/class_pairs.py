@@ -83,7 +83,7 @@ class ClassPairs:
         hard: float = 0.0,
         turns: int = 1,
     ) -> None:
-        check_pair_batches(config)
+        check_pair_batches(config, verdicts=True)
         if not 0 <= hard <= 1:
             raise CrossModalError(f"pairs.hard_negatives: expected a share from 0 to 1, found {hard}")
         self.seed, self.hard, self._wanted = seed, hard, of_each(config)
