@@ -28,8 +28,8 @@ def check_pair_batches(config: PairBatchConfig, verdicts: bool) -> None:
         raise CrossModalError(f"pairs.batch.pairs: expected at least 1, found {config.pairs}")
     if verdicts and config.pairs < 2:
         raise CrossModalError(
-            f"pairs.batch.pairs: expected at least 2, one of either verdict, found {config.pairs}; a model that sees one "
-            "verdict only learns that all pairs are alike"
+            f"pairs.batch.pairs: expected at least 2, one of either verdict, found {config.pairs}; a model that sees "
+            "one verdict only learns that all pairs are alike"
         )
     if config.same is not None and not 0 < config.same < 1:
         raise CrossModalError(f"pairs.batch.same: expected a share between 0 and 1, or none, found {config.same}")

@@ -119,8 +119,8 @@ class Loop:
             )
         if "eer" in config.monitor.split("/"):
             raise CrossModalError(
-                "training.monitor: expected a metric that grows as the twin gets better (auto watches 1 − EER where there "
-                f"are pairs), found {config.monitor!r}"
+                "training.monitor: expected a metric that grows as the twin gets better (auto watches 1 − EER where "
+                f"there are pairs), found {config.monitor!r}"
             )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
