@@ -200,6 +200,13 @@ def test_faults_are_one_line(tmp_path, text, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("cell", ['["two", "captions"]', '{"en": "a cat"}'])
+def test_a_cell_that_is_no_text_is_not_written_out_and_trained_on(tmp_path, cell):
+    rows = f'{{"text_a": "x", "text_b": "y", "same": 1}}\n{{"text_a": {cell}, "text_b": "z", "same": 0}}\n'
+    with pytest.raises(CrossModalError, match=r"^pairs\.jsonl row 2: found a cell that holds a .*, expected one text$"):
+        read_pairs(write(tmp_path, rows, "pairs.jsonl"))
+
+
 def test_kind_of(tmp_path):
     assert kind_of(write(tmp_path, "text_a,text_b,same\n")) == "pairs"
     assert kind_of(write(tmp_path, "image_anchor\n")) == "triplets"
