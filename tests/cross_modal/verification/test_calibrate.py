@@ -120,6 +120,16 @@ def test_people_who_differ_are_measured_and_pairs_without_people_are_not() -> No
     assert calibrate(scores, same, Owners(rows, rows[::-1], "item"), resamples=20).spread is None
 
 
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_pairs_that_are_turned_round_give_the_very_same_calibration(method: Method) -> None:
+    scores, same = noisy_pairs(200, 0)
+    a, b = np.random.default_rng(0).integers(0, 20, (2, 200))
+    one, other = (
+        calibrate(scores, same, owners, probability=method, resamples=50) for owners in (Owners(a, b), Owners(b, a))
+    )
+    assert one == other
+
+
 def test_the_seed_moves_intervals_and_nothing_else() -> None:
     scores, same = noisy_pairs(300, 6)
     first, again, other = (calibrate(scores, same, _alone(300), resamples=100, seed=seed) for seed in (0, 0, 1))
