@@ -126,6 +126,13 @@ def test_one_item_on_both_sides_is_a_bad_row(tmp_path):
     assert [str(bad).split(":")[0] for bad in pairs.skipped] == ["pairs.csv row 2"]
 
 
+def test_spaces_at_the_end_make_no_other_text(tmp_path):
+    with pytest.raises(CrossModalError, match=r"row 2: expected different items .* found the text 'z' on both"):
+        read_pairs(write(tmp_path, "text_a,text_b,same\nx,y,1\nz, z,0\n"))
+    with pytest.raises(CrossModalError, match=r"row 2: is in test, but row 1 is in train and connected with it"):
+        read_pairs(write(tmp_path, "text_a,text_b,same,split\na,b ,1,train\nb,c,0,test\n"))
+
+
 def test_two_files_of_one_picture_are_one_item_on_both_sides(tmp_path):
     for name in "ab":
         Image.new("L", (3, 3)).save(tmp_path / f"{name}.png")
