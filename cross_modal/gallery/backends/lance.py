@@ -193,7 +193,7 @@ class LanceBackend:
             held = self._lance.tags.list().get(name)
             if held is not None and held["version"] != self.version:
                 raise CrossModalError(
-                    f"gallery {self.location}: expected a new tag, found {name!r}, the name of version {held['version']}"
+                    f"gallery {self.location}: expected a new tag, found {name!r} of version {held['version']}"
                 )
             if held is None:
                 self._ask(lambda: self._lance.tags.create(name, self.version))
@@ -280,7 +280,7 @@ def _connect(folder: Path) -> Any:
             f"gallery {folder}: expected a process started by itself, found a fork of one that used LanceDB: "
             'start processes by "spawn"'
         )
-    os.environ.setdefault("LANCE_LOG", "error")  # its warnings are for its developers
+    os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings are for its developers
     import lancedb
 
     if not _FORKED:

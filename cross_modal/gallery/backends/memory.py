@@ -163,7 +163,7 @@ class MemoryBackend:
             held = self._store.tagged.get(name)
             if held is not None and held[0].version != self._version:
                 raise CrossModalError(
-                    f"gallery {self.location}: expected a new tag, found {name!r}, the name of version {held[0].version}"
+                    f"gallery {self.location}: expected a new tag, found {name!r} of version {held[0].version}"
                 )
             facts = VersionFacts(self._version, self._table.num_rows, self._store.created)
             self._store.tagged[name] = (facts, self._table)
