@@ -242,17 +242,18 @@ def _milvus(condition: Condition, fixed: bool) -> str:
     name = condition.column if fixed else f'$meta["{condition.column}"]'
     operator = condition.operator
     if condition.values == (None,):
-        return f"not exists {name}" if operator == "=" else f"exists {name}"
+        kept = operator == "!="
+        return ('id != ""' if kept else 'id == ""') if fixed else f"exists {name}" if kept else f"not exists {name}"
     values = [_milvus_literal(value) for value in condition.values]
     if operator == "contains":
         pattern = re.sub(r"([%_\\])", r"\\\1", str(condition.values[0]))
         return f"{name} like {_milvus_literal('%' + pattern + '%')}"
-    if operator in _COMPARISONS or operator == "=":
-        return f"{name} {'==' if operator == '=' else operator} {values[0]}"
-    absent = "" if fixed else f"not exists {name} or "
-    if operator == "!=":
-        return f"{absent}{name} != {values[0]}"
-    return f"{name} in [{', '.join(values)}]" if operator == "in" else f"{absent}{name} not in [{', '.join(values)}]"
+    if operator in _COMPARISONS:
+        return f"{name} {operator} {values[0]}"
+    if fixed:
+        return f"{name} {'in' if operator in ('=', 'in') else 'not in'} [{', '.join(values)}]"
+    among = " or ".join(f"{name} == {value}" for value in values) or 'id == ""'  # lists of JSON values are not in Lite
+    return among if operator in ("=", "in") else f"not exists {name} or not ({among})"
 
 
 def _milvus_literal(value: Value) -> str:

@@ -27,10 +27,11 @@ from cross_modal.gallery.backends.port import FORMAT, Backend, IndexFacts, Versi
 from cross_modal.gallery.binding import Binding
 from cross_modal.gallery.filter import Filter
 from cross_modal.gallery.hits import Hits
+from cross_modal.gallery.index_recall import measured_index
 from cross_modal.gallery.matrix import Matrix
 from cross_modal.gallery.schema import THUMBNAIL, check_table
 
-INDEX = "index.json"  # the attachment that says how good the approximate index is
+INDEX, INDEX_KIND = "index.json", "ivf_pq"  # the attachment that says how good the approximate index is
 _METADATA = b"cross_modal.gallery"
 _WRITE_ROWS = 8192  # at a time when a whole gallery comes from a file
 
@@ -291,12 +292,13 @@ class Gallery:
         self._check_writable()
         self._backend.optimise()
 
-    def build_index(self, kind: str = "ivf_pq", probes: int = 50) -> IndexFacts:
+    def build_index(self, kind: str = "ivf_pq", probes: int = 50, seed: int = 0) -> IndexFacts:
         """Builds an approximate index for unfiltered searches and measures what it finds (LanceDB only).
 
         Args:
             kind: "ivf_pq".
             probes: How many partitions a query looks into: more find more, and take longer.
+            seed: Of the queries that measure it.
 
         Returns:
             Its recall on queries from the gallery, and times.
@@ -304,7 +306,22 @@ class Gallery:
         Raises:
             CrossModalError: Another backend, or too few rows.
         """
-        raise NotImplementedError
+        self._check_writable()
+        if kind != INDEX_KIND or probes < 1:
+            raise CrossModalError(
+                f"gallery {self.location}: expected {INDEX_KIND!r} with at least 1 probe, found {kind!r} with {probes}"
+            )
+        begin = time.perf_counter()
+        self._backend.build_index(probes)
+        seconds = time.perf_counter() - begin
+        facts = measured_index(self, probes, seconds, np.random.default_rng(seed))
+        self._backend.attach(INDEX, json.dumps(asdict(facts)).encode())
+        return facts
+
+    def drop_index(self) -> None:
+        """Goes back to exact search."""
+        self._check_writable()
+        self._backend.drop_index()
 
     def index(self) -> IndexFacts | None:
         """The approximate index, if one was built."""
@@ -357,11 +374,6 @@ class Gallery:
     def _recall(self) -> float | None:
         facts = self.index()
         return None if facts is None else facts.recall
-
-
-def index_attachment(facts: IndexFacts) -> bytes:
-    """Facts of an index as they are attached."""
-    return json.dumps(asdict(facts)).encode()
 
 
 def _exact_search() -> Callable[..., tuple[np.ndarray, np.ndarray]]:

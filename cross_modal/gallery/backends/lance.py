@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,12 @@ from cross_modal.gallery.backends.port import FORMAT, Nearest, VersionFacts, che
 from cross_modal.gallery.backends.writer_lock import writing
 from cross_modal.gallery.binding import Binding
 from cross_modal.gallery.filter import Filter
-from cross_modal.gallery.schema import aligned, gallery_schema
+from cross_modal.gallery.schema import VECTOR, aligned, gallery_schema
 
-TABLE, CARD, ATTACHMENTS, INDEX = "references", "gallery.json", "attachments", "index.json"
+TABLE, CARD, ATTACHMENTS = "references", "gallery.json", "attachments"
+INDEX, PROBES = "vector_ivf_pq", "index_probes.json"
+FEWEST_INDEXED = 4096  # rows; training of the codebooks wants some thousands
+REFINE = 10  # times k: so many hits of the index are scored again by their vectors
 KEEP = timedelta(days=3650)  # old versions are never pruned behind anybody's back: runs refer to them
 SQL_IDS = 10_000  # more names than this in one condition are slower than reading the names
 _NAME = re.compile(r"\w[\w.-]*")
@@ -46,6 +49,7 @@ class LanceBackend:
         self._folder = Path(location)
         self._table = table
         self._process = os.getpid()
+        self._indexed: tuple[int, bool] | None = None
 
     @classmethod
     def create(cls, location: str, binding: Binding) -> LanceBackend:
@@ -165,11 +169,51 @@ class LanceBackend:
 
     def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> Nearest | None:
         """Through the approximate index where one was built and nothing is filtered; else in memory."""
-        return None
+        probes = None if where else self._probes()
+        if probes is None:
+            return None
+        ids = np.full((len(queries), k), None, object)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        for row, query in enumerate(queries):
+            search = self._lance.search(query, vector_column_name=VECTOR).select(["id", "_distance"]).limit(k)
+            search = search.distance_type(self._distance).nprobes(probes).refine_factor(REFINE)
+            found = self._ask(search.to_arrow)
+            distances = found["_distance"].to_numpy()
+            if self.binding.metric == "cosine":
+                each = 1 - distances
+            else:
+                each = -np.sqrt(np.maximum(distances, 0))  # LanceDB gives squares
+            names = found["id"].to_numpy()
+            best = np.lexsort((names, -each))
+            ids[row, : len(best)], scores[row, : len(best)] = names[best], each[best]
+        return Nearest(ids, scores, exact=False)
 
-    def build_index(self, kind: str, probes: int) -> None:
-        """To come."""
-        raise NotImplementedError
+    def build_index(self, probes: int) -> None:
+        """Builds an IVF_PQ index."""
+        from lancedb.index import IvfPq
+
+        with writing(self._folder):
+            self._lance.checkout_latest()
+            rows = self.count()
+            if rows < FEWEST_INDEXED:
+                raise CrossModalError(
+                    f"gallery {self.location}: expected at least {FEWEST_INDEXED} rows for an approximate index, "
+                    f"found {rows}: an exact search is quicker"
+                )
+            dim = self.binding.dim
+            parts = max(number for number in range(1, max(dim // 8, 1) + 1) if dim % number == 0)
+            config = IvfPq(distance_type=self._distance, num_partitions=max(1, round(rows**0.5)), num_sub_vectors=parts)
+            self._ask(lambda: self._lance.create_index(vector_column_name=VECTOR, config=config, name=INDEX))
+            self._replace_attachment(PROBES, json.dumps(probes).encode())
+            self._indexed = None
+
+    def drop_index(self) -> None:
+        """Goes back to exact search."""
+        with writing(self._folder):
+            self._lance.checkout_latest()
+            if self._has_index():
+                self._ask(lambda: self._lance.drop_index(INDEX))
+            self._indexed = None
 
     def versions(self) -> list[VersionFacts]:
         """All that were ever written."""
@@ -207,9 +251,7 @@ class LanceBackend:
     def attach(self, name: str, content: bytes) -> None:
         """Keeps bytes beside the rows."""
         with writing(self._folder):
-            path = self._attachment(name)
-            path.parent.mkdir(exist_ok=True)
-            replace_file(path, content)
+            self._replace_attachment(name, content)
 
     def attachment(self, name: str) -> bytes | None:
         """What was attached under a name."""
@@ -219,6 +261,30 @@ class LanceBackend:
     def close(self) -> None:
         """Lets go of the table."""
         self._table = None
+
+    def _replace_attachment(self, name: str, content: bytes) -> None:
+        path = self._attachment(name)
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, content)
+
+    @property
+    def _distance(self) -> Literal["cosine", "l2"]:
+        return "cosine" if self.binding.metric == "cosine" else "l2"
+
+    def _has_index(self) -> bool:
+        """Whether this version has the index; asked once a version."""
+        version = self.version
+        if self._indexed is None or self._indexed[0] != version:
+            there = any(index.name == INDEX for index in self._ask(self._lance.list_indices))
+            self._indexed = (version, there)
+        return self._indexed[1]
+
+    def _probes(self) -> int | None:
+        """How many partitions to look into; None without an index."""
+        if not self._has_index():
+            return None
+        stored = self.attachment(PROBES)
+        return int(json.loads(stored)) if stored else None
 
     @property
     def _lance(self) -> Any:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from cross_modal.errors import CrossModalError
 from cross_modal.gallery.backends.lance import LanceBackend
 from cross_modal.gallery.backends.memory import MemoryBackend
+from cross_modal.gallery.backends.milvus import MilvusBackend
 from cross_modal.gallery.backends.port import Backend
 from cross_modal.gallery.binding import Binding
 
-_KINDS: dict[str, type[MemoryBackend | LanceBackend]] = {"memory": MemoryBackend}
+_KINDS: dict[str, type[MemoryBackend | LanceBackend | MilvusBackend]] = {
+    "memory": MemoryBackend,
+    "milvus": MilvusBackend,
+}
 
 
 def create_backend(location: str, binding: Binding) -> Backend:
@@ -39,7 +43,7 @@ def backend_exists(location: str) -> bool:
     return _backend(location).exists(location)
 
 
-def _backend(location: str) -> type[MemoryBackend | LanceBackend]:
+def _backend(location: str) -> type[MemoryBackend | LanceBackend | MilvusBackend]:
     if not location:
         raise CrossModalError("gallery: expected a folder, memory:NAME or milvus:ADDRESS, found nothing")
     return _KINDS.get(location.partition(":")[0], LanceBackend)

@@ -140,9 +140,12 @@ class MemoryBackend:
         """Searched in memory by the gallery."""
         return None
 
-    def build_index(self, kind: str, probes: int) -> None:
+    def build_index(self, probes: int) -> None:
         """There is none in memory."""
         raise no_index(self.location)
+
+    def drop_index(self) -> None:
+        """There is none."""
 
     def versions(self) -> list[VersionFacts]:
         """The last one, and those with a name."""

@@ -113,8 +113,11 @@ class Backend(Protocol):
     def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> Nearest | None:
         """Searches in the store; None: search in memory."""
 
-    def build_index(self, kind: str, probes: int) -> None:
-        """Builds an approximate index for unfiltered searches."""
+    def build_index(self, probes: int) -> None:
+        """Builds an approximate index (IVF_PQ) for unfiltered searches, which look into so many partitions."""
+
+    def drop_index(self) -> None:
+        """Goes back to exact search."""
 
     def versions(self) -> list[VersionFacts]:
         """The versions that can be opened, the oldest first."""
