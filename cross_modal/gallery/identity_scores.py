@@ -103,8 +103,56 @@ class Enrolment:
                 table[rows, best] = -np.inf
         return places, scores
 
+    def left_out(self, how: How = "mean") -> LeftOut:
+        """What each reference would score had it not been enrolled, with its own identity and with the others.
+
+        Args:
+            how: "mean" or "best".
+
+        Returns:
+            The scores; its own identity's are −inf where it is the only reference.
+        """
+        count, rows = len(self.references), np.arange(len(self.references))
+        own, others = np.full(count, -np.inf, np.float32), np.full(count, -np.inf, np.float32)
+        nearest = np.full(count, -1, np.int64)
+        single = self.counts[self.owners] == 1
+        if how == "mean" and not single.all():
+            sums = np.add.reduceat(self.references.astype(np.float64), self._starts(), axis=0)[self.owners]
+            fellows = (sums - self.references) / np.maximum(self.counts[self.owners, None] - 1, 1)
+            own = np.where(
+                single, own, _row_by_row(self.references, place(fellows.astype(np.float32), self.metric), self.metric)
+            )
+        for part, table in self.scores(self.references, how):
+            table[rows[: len(table)], self.owners[part]] = -np.inf
+            nearest[part] = table.argmax(axis=1)
+            others[part] = table.max(axis=1)
+        if how == "best":
+            step = max(_CELLS // count, 1)
+            for start in range(0, count, step):
+                part = slice(start, min(start + step, count))
+                table = _alike(self.references[part], self.references, self.metric)
+                fellow = self.owners[part, None] == self.owners[None]
+                fellow[np.arange(len(table)), rows[part]] = False
+                own[part] = np.where(fellow, table, -np.inf).max(axis=1)
+        return LeftOut(own, others, np.where(np.isfinite(others), nearest, -1))
+
     def _starts(self) -> np.ndarray:
         return np.searchsorted(self.owners, np.arange(len(self.identities)))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """References as if they were probes.
+
+    Attributes:
+        own: (K,) float32: the score with its own identity's other references, −inf without any.
+        others: (K,) float32: the best score with another identity, −inf without any.
+        nearest: (K,) int64: whose that is, −1 without any.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    nearest: np.ndarray
 
 
 def enrol(
@@ -149,3 +197,10 @@ def _alike(queries: np.ndarray, targets: np.ndarray, metric: Metric) -> np.ndarr
     a, b = queries.astype(np.float64), targets.astype(np.float64)
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * (a @ b.T)
     return -np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+
+
+def _row_by_row(a: np.ndarray, b: np.ndarray, metric: Metric) -> np.ndarray:
+    """(n,) float32 scores of rows side by side."""
+    if metric == "cosine":
+        return np.einsum("nd,nd->n", a, b)
+    return -np.linalg.norm(a - b, axis=1)
