@@ -8,6 +8,7 @@ A row that has no value in a column differs from any value: `split!=train` keeps
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -173,7 +174,28 @@ def _bound(condition: Condition, schema: pa.Schema) -> Condition:
             f"filter: expected = or != for {condition.column} (true or false), found {condition.operator}"
         )
     values = tuple(None if value is None else _typed(value, kind, condition.column) for value in condition.values)
-    return Condition(condition.column, condition.operator, values)
+    bound = Condition(condition.column, condition.operator, values)
+    return _whole(bound) if pa.types.is_integer(kind) else bound
+
+
+def _whole(condition: Condition) -> Condition:
+    """The same of whole numbers: fractions equal none of them, and bounds move to the next one.
+
+    >>> _whole(Condition("size", "<", (2.5,)))
+    Condition(column='size', operator='<=', values=(2,))
+    """
+    column, operator, value = condition.column, condition.operator, condition.values[0] if condition.values else None
+    if not any(isinstance(each, float) for each in condition.values):
+        return condition
+    if operator not in _COMPARISONS or value is None:
+        whole = tuple(each for each in condition.values if not isinstance(each, float))
+        return Condition(column, "in" if operator in ("=", "in") else "not in", whole)
+    if abs(float(value)) >= 2**63:
+        below = (float(value) > 0) == operator.startswith("<")  # all there are, or none
+        return Condition(column, "!=", (None,)) if below else Condition(column, "in", ())
+    if operator.startswith("<"):
+        return Condition(column, "<=", (math.floor(float(value)),))
+    return Condition(column, ">=", (math.ceil(float(value)),))
 
 
 def _typed(value: Value, kind: pa.DataType, column: str) -> Value:
@@ -190,12 +212,13 @@ def _typed(value: Value, kind: pa.DataType, column: str) -> Value:
         number = float("nan")
     if not np.isfinite(number) or isinstance(value, bool):
         raise CrossModalError(f"filter: expected a number for {column}, found {value!r}")
-    if pa.types.is_integer(kind) and number.is_integer() and abs(number) < 2**63:
-        try:
-            return int(str(value))  # whole, however large: float would round above 2**53
-        except ValueError:
-            return int(number)
-    return number
+    if not pa.types.is_integer(kind) or not number.is_integer():
+        return number
+    try:
+        whole = int(str(value))  # however large: a float rounds above 2**53
+    except ValueError:
+        whole = int(number)
+    return whole if -(2**63) <= whole < 2**63 else number
 
 
 def _holds(condition: Condition, column: pa.ChunkedArray) -> Any:
@@ -203,8 +226,6 @@ def _holds(condition: Condition, column: pa.ChunkedArray) -> Any:
     operator, value = condition.operator, condition.values[0] if condition.values else None
     if operator in ("=", "!=") and value is None:
         return pc.is_null(column) if operator == "=" else pc.is_valid(column)
-    if pa.types.is_integer(column.type) and any(isinstance(each, float) for each in condition.values):
-        column = column.cast(pa.float64(), safe=False)
     if operator == "contains":
         return pc.match_substring(column, value)
     if operator in _COMPARISONS:

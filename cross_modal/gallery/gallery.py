@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -244,7 +244,8 @@ class Gallery:
             seconds = time.perf_counter() - begin
             ids = found.ids
             return Hits(ids, found.scores, found.exact, recall, seconds, lambda: self.matrix().rows_of(ids))
-        nearest = _exact_search()
+        from cross_modal.gallery.exact_search import nearest
+
         matrix = self.matrix()
         among = np.flatnonzero(where.mask(matrix.facts)) if where else None
         rows, scores = nearest(matrix.vectors, queries, k, self.binding.metric, rows=among)
@@ -324,8 +325,8 @@ class Gallery:
         self._backend.drop_index()
 
     def index(self) -> IndexFacts | None:
-        """The approximate index, if one was built."""
-        stored = self._backend.attachment(INDEX)
+        """The approximate index, if there is one."""
+        stored = self._backend.attachment(INDEX) if self._backend.indexed else None
         return None if stored is None else IndexFacts(**json.loads(stored))
 
     def attach(self, name: str, content: bytes) -> None:
@@ -374,25 +375,3 @@ class Gallery:
     def _recall(self) -> float | None:
         facts = self.index()
         return None if facts is None else facts.recall
-
-
-def _exact_search() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    try:
-        from cross_modal.gallery.exact_search import nearest
-    except ImportError:
-        return _plain_nearest
-    return nearest
-
-
-def _plain_nearest(vectors, queries, k, metric, rows=None):  # type: ignore[no-untyped-def]
-    rows = np.arange(len(vectors)) if rows is None else rows
-    found = vectors[rows]
-    if metric == "cosine":
-        scores = queries @ found.T
-    else:
-        scores = -np.stack([np.linalg.norm(found - query, axis=1) for query in queries]).reshape(len(queries), -1)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    out, best = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32)
-    out[:, : order.shape[1]] = rows[order]
-    best[:, : order.shape[1]] = np.take_along_axis(scores, order, 1)
-    return out, best

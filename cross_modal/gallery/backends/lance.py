@@ -188,6 +188,15 @@ class LanceBackend:
             ids[row, : len(best)], scores[row, : len(best)] = names[best], each[best]
         return Nearest(ids, scores, exact=False)
 
+    @property
+    def indexed(self) -> bool:
+        """Whether this version has the index; asked once a version."""
+        version = self.version
+        if self._indexed is None or self._indexed[0] != version:
+            there = any(index.name == INDEX for index in self._ask(self._lance.list_indices))
+            self._indexed = (version, there)
+        return self._indexed[1]
+
     def build_index(self, probes: int) -> None:
         """Builds an IVF_PQ index."""
         from lancedb.index import IvfPq
@@ -203,7 +212,7 @@ class LanceBackend:
             dim = self.binding.dim
             parts = max(number for number in range(1, max(dim // 8, 1) + 1) if dim % number == 0)
             config = IvfPq(distance_type=self._distance, num_partitions=max(1, round(rows**0.5)), num_sub_vectors=parts)
-            self._ask(lambda: self._lance.create_index(vector_column_name=VECTOR, config=config, name=INDEX))
+            self._ask(lambda: self._lance.create_index(VECTOR, config=config, name=INDEX))
             self._replace_attachment(PROBES, json.dumps(probes).encode())
             self._indexed = None
 
@@ -211,7 +220,7 @@ class LanceBackend:
         """Goes back to exact search."""
         with writing(self._folder):
             self._lance.checkout_latest()
-            if self._has_index():
+            if self.indexed:
                 self._ask(lambda: self._lance.drop_index(INDEX))
             self._indexed = None
 
@@ -271,17 +280,9 @@ class LanceBackend:
     def _distance(self) -> Literal["cosine", "l2"]:
         return "cosine" if self.binding.metric == "cosine" else "l2"
 
-    def _has_index(self) -> bool:
-        """Whether this version has the index; asked once a version."""
-        version = self.version
-        if self._indexed is None or self._indexed[0] != version:
-            there = any(index.name == INDEX for index in self._ask(self._lance.list_indices))
-            self._indexed = (version, there)
-        return self._indexed[1]
-
     def _probes(self) -> int | None:
         """How many partitions to look into; None without an index."""
-        if not self._has_index():
+        if not self.indexed:
             return None
         stored = self.attachment(PROBES)
         return int(json.loads(stored)) if stored else None

@@ -140,6 +140,11 @@ class MemoryBackend:
         """Searched in memory by the gallery."""
         return None
 
+    @property
+    def indexed(self) -> bool:
+        """Never by this package."""
+        return False
+
     def build_index(self, probes: int) -> None:
         """There is none in memory."""
         raise no_index(self.location)

@@ -36,6 +36,7 @@ _IDS = 5000  # names in one request
 _MOST = 16_384  # hits that a server gives
 _QUERIES = 1000  # in one request
 _SPARE = 16  # further hits, so that equal scores at the end are taken by id
+_ROUNDING = 1e-6
 _PATIENCE = 10.0  # seconds to reach a server
 _CARD, _TYPES, _VERSION, _ATTACHED = "card", "types", "version", "attached:"
 _Result = TypeVar("_Result")
@@ -187,10 +188,15 @@ class MilvusBackend:
                 )
             )
             for query, hits in enumerate(answers, at):
-                best = sorted((-_score(hit["distance"], cosine), hit["id"]) for hit in hits)[:k]
+                best = _ordered([(_score(hit["distance"], cosine), hit["id"]) for hit in hits])[:k]
                 ids[query, : len(best)] = [name for _, name in best]
-                scores[query, : len(best)] = [-score for score, _ in best]
+                scores[query, : len(best)] = [score for score, _ in best]
         return Nearest(ids, scores, self._exact)
+
+    @property
+    def indexed(self) -> bool:
+        """Never by this package."""
+        return False
 
     def build_index(self, probes: int) -> None:
         """Milvus has indexes of its own; this makes FLAT ones only."""
@@ -252,6 +258,21 @@ class MilvusBackend:
 def _score(distance: float, cosine: bool) -> float:
     """Milvus gives cosines, and squares of Euclidean distances."""
     return distance if cosine else -float(np.sqrt(max(distance, 0.0)))
+
+
+def _ordered(hits: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Best first, and by id where scores differ by no more than the rounding of another order of sums.
+
+    >>> _ordered([(0.5, "a"), (0.9, "c"), (0.90000001, "d"), (0.9, "b")])
+    [(0.90000001, 'b'), (0.90000001, 'c'), (0.90000001, 'd'), (0.5, 'a')]
+    """
+    ordered, before, shown = [], float("inf"), float("inf")
+    for score, name in sorted(hits, reverse=True):
+        if before - score > _ROUNDING * max(1.0, abs(score)):
+            shown = score
+        ordered.append((shown, name))
+        before = score
+    return sorted(ordered, key=lambda hit: (-hit[0], hit[1]))
 
 
 def _create_collection(client: Any, collection: str, binding: Binding) -> None:

@@ -113,6 +113,10 @@ class Backend(Protocol):
     def nearest(self, queries: np.ndarray, k: int, where: Filter | None) -> Nearest | None:
         """Searches in the store; None: search in memory."""
 
+    @property
+    def indexed(self) -> bool:
+        """Whether the version that reads see has an approximate index."""
+
     def build_index(self, probes: int) -> None:
         """Builds an approximate index (IVF_PQ) for unfiltered searches, which look into so many partitions."""
 
