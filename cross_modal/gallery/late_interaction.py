@@ -80,7 +80,8 @@ def rerank(first: np.ndarray, tokens: np.ndarray, weight: float = 0.5) -> tuple[
 
     Args:
         first: (K,) scores of the first search.
-        tokens: (K,) scores of `late_interaction`.
+        tokens: (K,) scores of `late_interaction`; NaN for a candidate whose tokens are not to be had, which then say
+            neither good nor bad of it.
         weight: Share of the token scores, in [0, 1]; 0 keeps the first order, 1 is the tokens' alone.
 
     Returns:
@@ -123,11 +124,13 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 def _standard(scores: np.ndarray) -> np.ndarray:
     values = np.asarray(scores, np.float64)
-    if not len(values):
-        return values
-    spread = values.std()
-    # A spread of rounding errors alone is none.
-    return (values - values.mean()) / spread if spread > 1e-7 * max(1.0, np.abs(values).max()) else 0 * values
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros_like(values)
+    mean, spread = values[known].mean(), values[known].std()
+    if spread <= 1e-7 * max(1.0, float(np.abs(values[known]).max())):  # of rounding errors alone
+        return np.zeros_like(values)
+    return np.where(known, (np.where(known, values, mean) - mean) / spread, 0.0)
 
 
 def _mask(what: str, mask: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

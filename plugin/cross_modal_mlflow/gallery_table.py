@@ -24,8 +24,9 @@ class Hit:
         label: Its class, where it has one.
         text: Its text, where it has one.
         image: Its picture's path, where it has one.
-        first: Its rank before it was re-ranked; None where nothing was.
-        first_score: Its score before.
+        genuine: False for a forgery of its label.
+        before: Its rank before it was re-ranked; None where nothing was.
+        tokens: What re-ranking gave it: late interaction; None where it could not be had.
     """
 
     rank: int
@@ -35,8 +36,14 @@ class Hit:
     label: str | None = None
     text: str | None = None
     image: str | None = None
-    first: int | None = None
-    first_score: float | None = None
+    genuine: bool = True
+    before: int | None = None
+    tokens: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Its label, and whether it is a forgery of it; empty where it has none."""
+        return (self.label or "") if self.genuine else f"{self.label or ''} (not genuine)".strip()
 
 
 def hits_table(hits: Sequence[Hit], *, title: str | None = None) -> Table:
@@ -55,18 +62,20 @@ def hits_table(hits: Sequence[Hit], *, title: str | None = None) -> Table:
     table = Table(title=None if title is None else Text(shown(title)), title_justify="left", header_style="bold")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
-    again = any(hit.first is not None for hit in hits)
-    if again:
-        table.add_column("before", justify="right")
-    columns = [name for name in ("label", "text") if any(getattr(hit, name) for hit in hits)]
+    again = any(hit.before is not None for hit in hits)
+    for name in ["tokens", "before"] if again else []:
+        table.add_column(name, justify="right")
+    columns = {
+        name: cell for name, cell in (("label", "name"), ("text", "text")) if any(getattr(h, cell) for h in hits)
+    }
     mixed = len({hit.kind for hit in hits}) > 1
     for name in [*columns, *(["kind"] if mixed else [])]:
         table.add_column(name)
     table.add_column("id", overflow="fold")
     for hit in hits:
         cells = [str(hit.rank), f"{hit.score:.4f}"]
-        cells += [f"{hit.first} ({hit.first_score:.4f})" if hit.first is not None else ""] if again else []
-        cells += [shown(getattr(hit, name) or "", _WIDEST[name]) for name in columns]
+        cells += ["–" if hit.tokens is None else f"{hit.tokens:.4f}", str(hit.before)] if again else []
+        cells += [shown(getattr(hit, cell) or "", _WIDEST[name]) for name, cell in columns.items()]
         cells += [hit.kind] if mixed else []
         table.add_row(*(Text(cell) for cell in [*cells, shown(hit.id)]))
     return table

@@ -28,9 +28,14 @@ def test_a_hit_is_one_row_with_rank_score_and_id() -> None:
 
 
 def test_reranked_hits_say_where_they_were() -> None:
-    page = printed([Hit(1, 0.8, "b", first=7, first_score=0.61)])
-    assert "before" in page
-    assert "7 (0.6100)" in page
+    page = printed([Hit(1, 0.8, "b", before=7, tokens=0.61), Hit(2, 0.9, "a", before=1)]).splitlines()
+    assert [word for word in page[1].split() if word.isalpha()] == ["rank", "score", "tokens", "before", "id"]
+    assert [word for word in page[3].split() if word != "│"] == ["1", "0.8000", "0.6100", "7", "b"]
+    assert [word for word in page[4].split() if word != "│"] == ["2", "0.9000", "–", "1", "a"]
+
+
+def test_a_forgery_never_passes_for_its_label() -> None:
+    assert "ada (not genuine)" in printed([Hit(1, 0.8, "b", label="ada", genuine=False)])
 
 
 def test_markup_and_escape_sequences_of_the_data_do_nothing() -> None:

@@ -118,6 +118,13 @@ def test_scores_that_do_not_differ_decide_nothing() -> None:
     assert rerank(np.array([3.0, 2.0, 1.0]), np.full(3, 0.1), 0.9)[0].tolist() == [0, 1, 2]
 
 
+def test_a_candidate_without_tokens_is_neither_raised_nor_lowered_by_them() -> None:
+    first, tokens = np.array([3.0, 2.0, 1.0]), np.array([0.1, np.nan, 0.3])
+    mixture = rerank(first, tokens, 0.5)[1]
+    assert mixture == pytest.approx([0.5 * (1.5**0.5 - 1), 0, 0.5 * (1 - 1.5**0.5)], abs=1e-6)
+    assert rerank(first, np.full(3, np.nan), 0.5)[0].tolist() == [0, 1, 2]
+
+
 def test_what_cannot_be_mixed_is_refused() -> None:
     with pytest.raises(CrossModalError, match=r"weight in \[0, 1\], found 2"):
         rerank(np.ones(2), np.ones(2), 2)
