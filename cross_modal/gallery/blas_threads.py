@@ -1,7 +1,8 @@
 """Linear algebra on one thread while our own threads share the work, however many searches run at once.
 
-A single query is bound by memory: a second BLAS thread gains nothing on an idle machine, and on a busy one it costs
-fifty times the query. Batches are shared out over our own threads instead, so that choosing the best is shared too.
+BLAS threads wait for each other: where other work has one of the cores, a query of 0.2 ms takes 8 ms. Our own threads
+take small pieces as they get to them, so that one that is held up holds up little, and choosing the best is shared too.
+
 The number of BLAS threads belongs to the process. Two searches that overlap (a server's threads) must not put back what
 they found on entry, else the first one's limit would stay for ever: the first in sets it, the last out takes it back.
 """
@@ -17,7 +18,8 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-Work, Result = TypeVar("Work"), TypeVar("Result")
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
 class BlasThreads:

@@ -2,8 +2,8 @@
 
 A product gives approximate scores; a threshold that at least k of them reach is found cheaply, from maxima of tiles
 (one query) or of the rows seen so far (a batch); what comes within the product's rounding error of it is a candidate,
-and candidates get exact scores (`exact_scores`). One query runs on one thread, since it is bound by memory; a batch is
-shared out over as many threads as NumPy's BLAS may use. No part ever holds Q × N scores.
+and candidates get exact scores (`exact_scores`). Work is shared out in small pieces over as many threads as NumPy's
+BLAS may use, a small search runs on one. No part ever holds Q × N scores.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import numpy as np
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.scoring import Metric
 from cross_modal.gallery.blas_threads import BLAS, shared_out
-from cross_modal.gallery.exact_scores import exact_scores, halved_squares, product_error
+from cross_modal.gallery.exact_scores import ROUNDING, exact_scores, halved_squares, product_error
 
 _TILE = 64  # scores of which the best is looked at
 _BLOCK = 4096  # rows of the gallery at a time in a batch
 _TOGETHER = 256  # queries of one thread's product
 _GATHER = 1024  # rows of a slice copied at a time: they stay in the cache until they are scored
+_SHARE = 8192  # rows that a thread scores at a time for one query: one that has to wait holds up little
+_LARGE = 4_000_000  # numbers from which one query is read by several threads; fewer fit a cache, or nearly
 _ALONE = 3  # up to so many queries, one by one is faster
 _DENSE = 0.6  # share of the gallery from which one query scores all rows, since copying a slice costs more
 _CROWD = 1_000_000  # candidates of one product from which its queries are answered one by one (masses of ties)
@@ -62,12 +64,28 @@ class _Slice:
         """Rows of `vectors` at places of the slice."""
         return places if self.rows is None else self.rows[places]
 
+    def copy(self, rows: np.ndarray, space: np.ndarray) -> np.ndarray:
+        """Vectors of some rows, in the first of `space`."""
+        copied = space[: len(rows)]
+        np.take(self.vectors, rows, axis=0, out=copied, mode="clip")  # "raise" would copy once more
+        return copied
+
+    def every(self, step: int, first: int, space: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors of every `step`-th place from `first` on, and their halves; copied to `space` where need be."""
+        if self.rows is None:
+            part = slice(first, None, step)
+            return self.vectors[part], None if self.halves is None else self.halves[part]
+        rows = self.rows[first::step]
+        return self.copy(rows, space), None if self.halves is None else self.halves[rows]
+
     def slack(self, queries: np.ndarray) -> np.ndarray:
         """(Q,) float32: by how much the approximate scores of two rows can differ where the exact ones do not."""
-        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        longest = 1.001 if self.halves is None else np.sqrt(2.0 * float(self.halves.max()))
-        squares = 0.0 if self.halves is None else longest**2
-        return (2.0 * product_error(queries.shape[1]) * (lengths * longest + squares)).astype(np.float32)
+        lengths, error = np.linalg.norm(queries.astype(np.float64), axis=1), product_error(queries.shape[1])
+        if self.halves is None:
+            return (2.0 * error * 1.001 * lengths).astype(np.float32)
+        longest = np.sqrt(2.0 * float(self.halves.max()))
+        equal = ROUNDING * (lengths + longest) ** 2  # distances this near each other may round to the same float32
+        return (2.0 * error * (lengths + longest) * longest + equal).astype(np.float32)
 
 
 def nearest(
@@ -113,7 +131,7 @@ def nearest(
 
         def answer(start: int) -> None:
             asked = queries[start : start + size]
-            hits = _alone(where, asked, k) if size == 1 else _together(where, asked, k)
+            hits = _alone(where, asked, k, threads) if size == 1 else _together(where, asked, k)
             _best(where, asked, hits, (found[0][start : start + size], found[1][start : start + size]))
 
         for _ in shared_out(answer, starts, 1 if size == 1 else threads):
@@ -121,9 +139,9 @@ def nearest(
     return found
 
 
-def _alone(where: _Slice, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _alone(where: _Slice, query: np.ndarray, k: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of one query (1, D): which query (zeros), and which rows of `where.vectors`."""
-    scores = _all_scores(where, query[0])
+    scores = _all_scores(where, query[0], threads)
     slack = where.slack(query)[0]
     if len(scores) > k:
         whole = len(scores) // _TILE * _TILE
@@ -139,23 +157,27 @@ def _alone(where: _Slice, query: np.ndarray, k: int) -> tuple[np.ndarray, np.nda
     return np.zeros(len(places), np.int64), where.at(places)
 
 
-def _all_scores(where: _Slice, query: np.ndarray) -> np.ndarray:
-    """Approximate scores (n,) of a slice."""
-    if where.rows is None or len(where.rows) >= _DENSE * len(where.vectors):
-        scores = where.vectors @ query
-        if where.halves is not None:
-            scores -= where.halves
-        return scores if where.rows is None else scores[where.rows]
-    scores = np.empty(len(where.rows), np.float32)
-    copied = np.empty((min(_GATHER, len(scores)), len(query)), np.float32)
-    for begin in range(0, len(scores), _GATHER):
-        some = where.rows[begin : begin + _GATHER]
-        part = copied[: len(some)]
-        np.take(where.vectors, some, axis=0, out=part, mode="clip")  # "raise" would copy once more
-        np.dot(part, query, out=scores[begin : begin + _GATHER])
+def _all_scores(where: _Slice, query: np.ndarray, threads: int) -> np.ndarray:
+    """Approximate scores (n,) of a slice; a large one is read by several threads in small shares."""
+    dense = where.rows is not None and len(where.rows) >= _DENSE * len(where.vectors)
+    rows = None if dense else where.rows
+    scores = np.empty(len(where.vectors) if rows is None else len(rows), np.float32)
+
+    def fill(begin: int) -> None:
+        part = scores[begin : begin + _SHARE]
+        if rows is None:
+            np.dot(where.vectors[begin : begin + _SHARE], query, out=part)
+            return
+        some, copied = rows[begin : begin + _SHARE], np.empty((min(_GATHER, len(part)), len(query)), np.float32)
+        for first in range(0, len(part), _GATHER):
+            np.dot(where.copy(some[first : first + _GATHER], copied), query, out=part[first : first + _GATHER])
+
+    small = scores.size * len(query) < _LARGE
+    for _ in shared_out(fill, range(0, len(scores), _SHARE), 1 if small else threads):
+        pass
     if where.halves is not None:
-        scores -= where.halves[where.rows]
-    return scores
+        scores -= where.halves if rows is None else where.halves[rows]
+    return scores[where.rows] if dense else scores
 
 
 def _together(where: _Slice, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -164,35 +186,33 @@ def _together(where: _Slice, queries: np.ndarray, k: int) -> tuple[np.ndarray, n
     Blocks take every so-manieth row, so that already the first is a fair sample, however the gallery is ordered; the
     k-th best so far is a threshold that later blocks seldom reach.
     """
-    blocks = max(len(where) // max(_BLOCK, 2 * k), 1)
-    slack = where.slack(queries)
+    count = max(len(where) // max(_BLOCK, 2 * k), 1)
+    size = -(-len(where) // count)
+    products, reached = np.empty(len(queries) * size, np.float32), np.empty(len(queries) * size + 8, bool)
+    space = np.empty((0 if where.rows is None else size, queries.shape[1]), np.float32)
+    slack, crowd = where.slack(queries), max(_CROWD, 4 * k * len(queries))
     best = np.full((len(queries), k), -np.inf, np.float32)
     pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # query, place, approximate score
     held = 0
-    size = -(-len(where) // blocks)
-    products, reached = np.empty(len(queries) * size, np.float32), np.empty(-(-len(queries) * size // 8) * 8, bool)
-    copied = None if where.rows is None else np.empty((size, queries.shape[1]), np.float32)
-    for block in range(blocks):
-        rows = slice(block, None, blocks) if where.rows is None else where.rows[block::blocks]
-        part = where.vectors[rows] if copied is None else np.take(
-            where.vectors, rows, axis=0, out=copied[: len(rows)], mode="clip"
-        )  # fmt: skip
+    for block in range(count):
+        part, halves = where.every(count, block, space)
         scores = products[: len(queries) * len(part)].reshape(len(queries), len(part))
         np.matmul(queries, part.T, out=scores)
-        if where.halves is not None:
-            scores -= where.halves[rows]
-        if block == 0 and len(part) > k:
+        if halves is not None:
+            scores -= halves
+        first = block == 0 and len(part) > k
+        if first:
             best = np.partition(scores, len(part) - k, axis=1)[:, -k:].copy()
         query, column = _reaching(scores, best.min(axis=1) - slack, reached)
         hits = scores[query, column]
-        if block or len(part) <= k:
+        if not first:
             best = _merged(best, query, hits)
-        pieces.append((query, column * blocks + block, hits))
+        pieces.append((query, column * count + block, hits))
         held += len(query)
-        if held > _CROWD:
+        if held > crowd:
             pieces = [_still_reaching(pieces, best.min(axis=1) - slack)]
             held = len(pieces[0][0])
-            if held > _CROWD:  # masses of ties: one query at a time holds them
+            if held > crowd:  # masses of ties
                 return _one_by_one(where, queries, k)
     query, places, _ = _still_reaching(pieces, best.min(axis=1) - slack)
     order = np.argsort(query, kind="stable")
@@ -204,7 +224,7 @@ def _one_by_one(where: _Slice, queries: np.ndarray, k: int) -> tuple[np.ndarray,
     rows, scores = np.full((len(queries), k), -1, np.int64), np.empty((len(queries), k), np.float32)
     for number in range(len(queries)):
         asked = queries[number : number + 1]
-        _best(where, asked, _alone(where, asked, k), (rows[number : number + 1], scores[number : number + 1]))
+        _best(where, asked, _alone(where, asked, k, 1), (rows[number : number + 1], scores[number : number + 1]))
     query, _ = np.nonzero(rows >= 0)
     return query, rows[rows >= 0] - where.first
 
