@@ -18,7 +18,7 @@ from cross_modal.gallery.cohort import Cohort
 from cross_modal.gallery.identity_scores import How, enrol
 from cross_modal.gallery.stranger_tail import StrangerScores
 
-_EVENTS = 6_000_000  # stranger's scores held at a time: what sorts in a few seconds
+_EVENTS = 2_000_000  # scores of strangers held at a time: what sorts within a second
 _FAINT = 1e-6  # of the likeliest: ranks that decide more rarely are left out
 
 
