@@ -11,13 +11,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cross_modal.errors import CrossModalError
-from cross_modal.fewshot.scoring import Metric
 from cross_modal.gallery.blas_threads import BLAS, shared_out
 from cross_modal.gallery.exact_scores import ROUNDING, exact_scores, halved_squares, product_error
+
+if TYPE_CHECKING:  # that module imports torch
+    from cross_modal.fewshot.scoring import Metric
 
 _SIDE = 2048  # rows of a square: its scores and two copies of rows are 20 MB a thread
 LIMIT = 10_000_000  # pairs: 200 MB, and as much again while they are put in order
@@ -201,12 +204,12 @@ class _Comparison:
         self.vectors, self.metric, self.threshold = vectors, metric, np.float32(threshold)
         self.halves = halved_squares(vectors) if metric == "euclidean" else None
         error = product_error(vectors.shape[1])
-        if self.halves is None:
+        if self.halves is None:  # what rounding may take from a product of vectors of nearly unit length
             self.least = np.float32(threshold - 1.003 * error)
         else:  # |x − y|² ≤ t²  ⇔  x·y − |x|²/2 − |y|²/2 ≥ −t²/2
             widest = 2.0 * float(self.halves.max(initial=0.0))
             reach = threshold * threshold * (1 + 4 * ROUNDING) / 2 if threshold <= 0 else -np.inf
-            self.least = np.float32(-(reach + 3.0 * error * widest))
+            self.least = np.float32(-(reach + 4.0 * error * widest))
         self._space = threading.local()
 
     def __call__(self, square: _Square) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -229,19 +232,23 @@ class _Comparison:
         return np.minimum(a, b).astype(np.int32), np.maximum(a, b).astype(np.int32), exact[keep]
 
     def _scores(self, square: _Square) -> np.ndarray:
-        dim = self.vectors.shape[1]
-        left = self._room("left", _SIDE * dim)[: len(square.left) * dim].reshape(-1, dim)
-        np.take(self.vectors, square.left, axis=0, out=left, mode="clip")
-        right = left
-        if not square.diagonal:
-            right = self._room("right", _SIDE * dim)[: len(square.right) * dim].reshape(-1, dim)
-            np.take(self.vectors, square.right, axis=0, out=right, mode="clip")
+        left = self._sides("left", square.left)
+        right = left if square.diagonal and self.halves is None else self._sides("right", square.right)
+        if self.halves is not None:  # (x, −|x|²/2, 1) · (y, 1, −|y|²/2) = −|x − y|²/2: no further pass over the scores
+            left[:, -2], left[:, -1] = -self.halves[square.left], 1.0
+            right[:, -2], right[:, -1] = 1.0, -self.halves[square.right]
         scores = self._room("scores", _SIDE * _SIDE)[: len(left) * len(right)].reshape(len(left), len(right))
-        np.matmul(left, right.T, out=scores)
-        if self.halves is not None:
-            scores -= self.halves[square.left][:, None]
-            scores -= self.halves[square.right]
-        return scores
+        return np.matmul(left, right.T, out=scores)
+
+    def _sides(self, name: str, rows: np.ndarray) -> np.ndarray:
+        dim = self.vectors.shape[1]
+        wide = dim if self.halves is None else dim + 2
+        room = self._room(name, _SIDE * wide)[: len(rows) * wide].reshape(-1, wide)
+        if wide == dim:
+            np.take(self.vectors, rows, axis=0, out=room, mode="clip")
+        else:
+            room[:, :dim] = self.vectors[rows]
+        return room
 
     def _room(self, name: str, size: int, kind: type = np.float32) -> np.ndarray:
         if not hasattr(self._space, name):

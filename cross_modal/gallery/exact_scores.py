@@ -7,9 +7,13 @@ are scored here, and what users see (order, ties, thresholds) hangs on these sco
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from cross_modal.fewshot.scoring import Metric
+if TYPE_CHECKING:  # that module imports torch
+    from cross_modal.fewshot.scoring import Metric
+
 
 _CHUNK = 4096  # pairs scored at a time: a few megabytes of float64
 ROUNDING = float(np.finfo(np.float32).eps)  # numbers nearer to each other than this, relatively, may round to one

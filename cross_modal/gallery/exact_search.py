@@ -9,13 +9,16 @@ BLAS may use, a small search runs on one. No part ever holds Q × N scores.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cross_modal.errors import CrossModalError
-from cross_modal.fewshot.scoring import Metric
 from cross_modal.gallery.blas_threads import BLAS, shared_out
 from cross_modal.gallery.exact_scores import ROUNDING, exact_scores, halved_squares, product_error
+
+if TYPE_CHECKING:  # that module imports torch
+    from cross_modal.fewshot.scoring import Metric
 
 _TILE = 64  # scores of which the best is looked at
 _BLOCK = 4096  # rows of the gallery at a time in a batch

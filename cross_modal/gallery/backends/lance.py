@@ -31,7 +31,8 @@ from cross_modal.gallery.schema import VECTOR, aligned, gallery_schema
 TABLE, CARD, ATTACHMENTS = "references", "gallery.json", "attachments"
 INDEX, PROBES = "vector_ivf_pq", "index_probes.json"
 FEWEST_INDEXED = 4096  # rows; training of the codebooks wants some thousands
-REFINE = 10  # times k: so many hits of the index are scored again by their vectors
+REFINED = 200  # hits of the index, and at least 10 k, are scored again by their vectors
+_TRAINED = 256  # rows to train one partition by
 KEEP = timedelta(days=3650)  # old versions are never pruned behind anybody's back: runs refer to them
 SQL_IDS = 10_000  # more names than this in one condition are slower than reading the names
 _NAME = re.compile(r"\w[\w.-]*")
@@ -69,9 +70,9 @@ class LanceBackend:
         with writing(folder):
             if not cls.exists(location):  # another may have been quicker
                 database = _connect(folder)
-                _asked(
-                    location, lambda: database.create_table(TABLE, schema=gallery_schema(binding.dim), mode="overwrite")
-                )
+                mode = "overwrite" if _left_over(location, database) else "create"
+                schema = gallery_schema(binding.dim)
+                _asked(location, lambda: database.create_table(TABLE, schema=schema, mode=mode))
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 card = {"format": FORMAT, "created": created, "binding": binding.to_dict()}
                 replace_file(folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
@@ -176,7 +177,7 @@ class LanceBackend:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         for row, query in enumerate(queries):
             search = self._lance.search(query, vector_column_name=VECTOR).select(["id", "_distance"]).limit(k)
-            search = search.distance_type(self._distance).nprobes(probes).refine_factor(REFINE)
+            search = search.distance_type(self._distance).nprobes(probes).refine_factor(max(10, -(-REFINED // k)))
             found = self._ask(search.to_arrow)
             distances = found["_distance"].to_numpy()
             if self.binding.metric == "cosine":
@@ -210,8 +211,11 @@ class LanceBackend:
                     f"found {rows}: an exact search is quicker"
                 )
             dim = self.binding.dim
-            parts = max(number for number in range(1, max(dim // 8, 1) + 1) if dim % number == 0)
-            config = IvfPq(distance_type=self._distance, num_partitions=max(1, round(rows**0.5)), num_sub_vectors=parts)
+            config = IvfPq(
+                distance_type=self._distance,
+                num_partitions=max(1, min(round(rows**0.5), rows // _TRAINED)),
+                num_sub_vectors=max(part for part in range(1, max(dim // 4, 1) + 1) if dim % part == 0),
+            )
             self._ask(lambda: self._lance.create_index(VECTOR, config=config, name=INDEX))
             self._replace_attachment(PROBES, json.dumps(probes).encode())
             self._indexed = None
@@ -365,6 +369,19 @@ def _asked(location: str, question: Callable[[], _Result]) -> _Result:
     except (ValueError, RuntimeError, OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise CrossModalError(f"gallery {location}: expected LanceDB to read and write it, found {reason}") from None
+
+
+def _left_over(location: str, database: Any) -> bool:
+    """Whether a creation that was killed left a table; one with rows is none, somebody lost its card."""
+    if not (Path(location) / f"{TABLE}.lance").exists():
+        return False
+    try:
+        count = database.open_table(TABLE).count_rows()
+    except (ValueError, RuntimeError, OSError):  # not even a first version
+        return True
+    if count:
+        raise CrossModalError(f"gallery {location}: expected {CARD} beside its {count} rows, found none")
+    return True
 
 
 def _check_empty(folder: Path) -> None:
