@@ -81,4 +81,5 @@ def cohort_of(twin: TwinEncoder, items: Items, data: DataConfig, seed: int = 0) 
     else:
         embeddings = embed_texts(twin, [str(text) for text in chosen.texts])
     about = {"data": items.source, "digest": chosen.digest, "split": "validation"}
+    assert chosen.labels is not None
     return Cohort.of(embeddings, chosen.labels, kind, genuine=chosen.genuine, provenance=about)
