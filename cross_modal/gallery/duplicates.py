@@ -130,7 +130,7 @@ def near_duplicates(
     a, b, scores = found.joined()
     identical = np.zeros(len(a), bool)
     if contents is not None:
-        identical = content[a] == content[b]
+        identical = (content[a] == content[b]) & (content[a] >= 0)
         more_a, more_b = _equal_content(content, kind, split if across_splits else None, identical.sum(), found)
         known = a[identical].astype(np.int64) * count + b[identical]
         new = ~np.isin(more_a * count + more_b, known)
