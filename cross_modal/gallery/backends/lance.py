@@ -211,10 +211,11 @@ class LanceBackend:
                     f"found {rows}: an exact search is quicker"
                 )
             dim = self.binding.dim
+            bytes_each = max(dim // 8, min(dim // 4, 16))
             config = IvfPq(
                 distance_type=self._distance,
                 num_partitions=max(1, min(round(rows**0.5), rows // _TRAINED)),
-                num_sub_vectors=max(part for part in range(1, max(dim // 4, 1) + 1) if dim % part == 0),
+                num_sub_vectors=max(part for part in range(1, max(bytes_each, 1) + 1) if dim % part == 0),
             )
             self._ask(lambda: self._lance.create_index(VECTOR, config=config, name=INDEX))
             self._replace_attachment(PROBES, json.dumps(probes).encode())
