@@ -74,9 +74,11 @@ def bare(twin: TwinEncoder, paths: list[str]) -> None:
 def into_gallery(twin: TwinEncoder, paths: list[str]) -> None:
     """Indexes into a new gallery on disk."""
     items = Items.of(images=paths, labels=["a"] * len(paths), source=str(Path(paths[0]).parent))
-    with tempfile.TemporaryDirectory() as name:
-        with Gallery.create(Path(name) / "refs.gallery", Binding.of(twin)) as gallery:
-            index_items(gallery, twin, items, IndexConfig(batch=BATCH), DATA)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Gallery.create(Path(name) / "refs.gallery", Binding.of(twin)) as gallery,
+    ):
+        index_items(gallery, twin, items, IndexConfig(batch=BATCH), DATA)
 
 
 def seconds(work: Callable[[], None]) -> float:
