@@ -123,6 +123,8 @@ class Searcher:
         """
         for begin in range(0, len(queries), BLOCK):
             block = queries[begin : begin + BLOCK]
+            if not begin:
+                self._load()
             started = time.perf_counter()
             vectors = embed_queries(self.gallery, self.twin, block, self.data)
             self.spent["encode"] += time.perf_counter() - started
@@ -137,6 +139,16 @@ class Searcher:
                     self.spent["rerank"] += time.perf_counter() - started
                 hits = [replace(hit, rank=rank) for rank, hit in enumerate(hits[: self.settings.top], 1)]
                 yield Answer(query, hits, found.exact, found.recall, self.references, share, tuple(notes))
+
+    def _load(self) -> None:
+        """Reads the gallery's rows where searches go through them in memory: opening is not searching."""
+        alone = self.gallery.location.startswith("milvus:") or (
+            not self.settings.where and not self.settings.by_class and self.gallery.index() is not None
+        )
+        if not alone:
+            started = time.perf_counter()
+            self.gallery.matrix()
+            self.spent["open"] = time.perf_counter() - started
 
     @property
     def _wanted(self) -> int:

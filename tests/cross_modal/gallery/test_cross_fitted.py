@@ -90,7 +90,7 @@ def test_without_a_cohort_references_stand_in_and_it_is_said() -> None:
     classifier = Prototypes().fit(X, labels)
     found = learn_rejection(classifier, X, labels, false_accept_rate=0.05)
     assert (found.strangers, found.impostors) == ("references", 300)
-    assert "more real strangers" in found.notes[-1]
+    assert "references stand for strangers" in found.notes[-1]
     assert found.threshold is not None
     assert (classifier.scores(strangers).max(1) >= found.threshold).mean() < 0.15
 
