@@ -4,7 +4,7 @@ Two kinds of strangers are at hand. The cohort (identities that nobody enrolled)
 of them not been enrolled, its references would be a stranger's pictures, to be compared with all the others. Neither
 kind is what will come to the door. A cohort may be of other families than the enrolled (other alphabets, other people)
 and lack what looks most like them; the enrolled are as many as they are. The rate asked for is to hold for either kind,
-so the stricter of the two thresholds is taken.
+so the stricter of the two thresholds is taken, as far as there are enough of either to say anything.
 
 Against galleries that are made of the cohort alone (`calibrate_identification`) this matters where cohort and enrolled
 differ. Omniglot, 100 evaluation characters enrolled with 5 drawings, a cohort of 145 background characters, asked 1 %,
@@ -64,6 +64,8 @@ def calibrate_gallery(
     if len(enrolment) >= FEWEST:
         tails["enrolled"] = _of_enrolled(enrolment, left)
     fitted = {name: stranger_tail(each, false_identification_rate, enrolment.metric) for name, each in tails.items()}
+    if any(tail.settled for tail in fitted.values()):  # too few of one kind say nothing where the other does
+        fitted = {name: tail for name, tail in fitted.items() if tail.settled}
     thresholds = {name: tail.threshold(false_identification_rate) for name, tail in fitted.items()}
     decides = max(thresholds, key=lambda name: thresholds[name])
     threshold, tail = thresholds[decides], fitted[decides]
@@ -147,4 +149,6 @@ def _notes(
             f"false-identification rate of {rate:g} (fewer than 30 independent pairs stand above it): it is fitted to "
             f"the highest {100 * tail.level:.2g} % of the strangers"
         )
+    if not tail.settled:
+        notes.append("so few identities settle no rate: take the threshold for a guess until a larger cohort is there")
     return tuple(notes)

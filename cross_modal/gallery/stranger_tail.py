@@ -64,6 +64,7 @@ class StrangerTail:
         distance: u, the distance at that level.
         dimension: d.
         growth: Galleries are this many times as large as those that were played through.
+        settled: Whether there were thirty independent pairs anywhere in the tail.
     """
 
     metric: Metric
@@ -72,6 +73,7 @@ class StrangerTail:
     distance: float
     dimension: float
     growth: float = 1.0
+    settled: bool = True
 
     @property
     def fitted(self) -> bool:
@@ -168,14 +170,14 @@ def stranger_tail(found: StrangerScores, rate: float, metric: Metric, growth: fl
     pairs = np.minimum(found.strangers, found.taken_for) * found.identities
     pairs = np.unique(pairs + np.maximum(found.strangers, found.taken_for), return_inverse=True)[1]
     goal = level = _within(rate, growth)
-    while True:
+    settled = False
+    while not settled:
         upto = min(int(np.searchsorted(cumulated, level * (1 + 1e-9), side="right")), len(cumulated) - 1)
-        if upto and _independent(pairs[:upto], found.shares[:upto]) >= ENOUGH:
-            break
-        if level >= HIGHEST:
+        settled = bool(upto) and _independent(pairs[:upto], found.shares[:upto]) >= ENOUGH
+        if settled or level >= HIGHEST:
             break
         level = min(level * _STEP, HIGHEST)
-    everything = StrangerTail(metric, found, 0.0, 0.0, 0.0, growth)
+    everything = StrangerTail(metric, found, 0.0, 0.0, 0.0, growth, settled)
     edge = float(_distance(found.scores[upto], metric))
     if level <= goal or upto < 2 or edge <= 0:
         return everything
@@ -184,7 +186,7 @@ def stranger_tail(found: StrangerScores, rate: float, metric: Metric, growth: fl
     mean = float((np.diff(hazard, prepend=0.0) * np.log(edge / inner)).sum() / hazard[-1])
     if not mean > 0:  # all at one distance
         return everything
-    return StrangerTail(metric, found, float(cumulated[upto - 1]), edge, 1 / mean, growth)
+    return StrangerTail(metric, found, float(cumulated[upto - 1]), edge, 1 / mean, growth, settled)
 
 
 def _within(rate: float, growth: float) -> float:

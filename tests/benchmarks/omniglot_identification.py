@@ -52,11 +52,10 @@ def draw(labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray
 def by_command(folder: Path, model: str, table: pd.DataFrame, cohort: pd.DataFrame) -> None:
     """One draw through the command line: index, then identify, as a user would."""
     references, probes = draw(table["label"].to_numpy(str), np.random.default_rng(0))
-    for name, rows in (("references", table[references]), ("probes", table[probes]), ("cohort", cohort)):
-        rows[["image", "label"]].to_csv(folder / f"{name}.csv", index=False)
-    cross_modal(
-        folder, "index", model, "--data", "references.csv", "--gallery", "characters.gallery", "--cohort", "cohort.csv"
-    )
+    enrolled = pd.concat([table[references].assign(split="test"), cohort.assign(split="validation")])
+    enrolled.to_csv(folder / "enrolled.csv", index=False)
+    table[probes][["image", "label"]].to_csv(folder / "probes.csv", index=False)
+    cross_modal(folder, "index", model, "--data", "enrolled.csv", "--split", "test", "--gallery", "characters.gallery")
     for rate in ("0.01", "0.1"):
         cross_modal(folder, "identify", "characters.gallery", "--data", "probes.csv", "--rate", rate)
 

@@ -76,3 +76,9 @@ def test_what_is_expected_of_the_enrolled_leaves_each_reference_out() -> None:
 def test_a_cohort_of_another_size_is_refused() -> None:
     with pytest.raises(CrossModalError, match="expected embeddings of size 8 as the gallery's, found 2"):
         calibrate_gallery(gallery(20), Cohort.of(np.eye(2), np.array(["a", "b"], object)))
+
+
+def test_too_few_of_one_kind_have_no_say_beside_enough_of_the_other() -> None:
+    few = gallery(21)
+    assert calibrate_gallery(few, cohort(200), 0.05).settled_by == "cohort"
+    assert "take the threshold for a guess" in calibrate_gallery(few, None, 0.01).notes[-1]
