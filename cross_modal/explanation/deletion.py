@@ -81,9 +81,9 @@ def deletion(
     masks = [_first(best, count, places) for count in counts]
     masks += [_first(generator.permutation(places), count, places) for count in counts for _ in range(draws)]
     hidden = hide(pixels, np.stack(masks).reshape(-1, *values.shape))
-    found = np.asarray(scores(hidden), np.float64)
-    drawn = found[len(counts) :].reshape(len(counts), draws).mean(1)
-    return Deletion(np.asarray(shares), found[: len(counts)], drawn)
+    scored = np.asarray(scores(hidden), np.float64)
+    drawn = scored[len(counts) :].reshape(len(counts), draws).mean(1)
+    return Deletion(np.asarray(shares), scored[: len(counts)], drawn)
 
 
 def hide(pixels: np.ndarray, masks: np.ndarray) -> np.ndarray:
