@@ -288,7 +288,7 @@ class _Rows:
 
     def notes(self) -> list[str]:
         """Sentences about rows that were left out, or that the model may know too well."""
-        notes = [] if not self.forged else [f"{self.forged:,} references that are not genuine support nothing"]
+        notes = [] if not self.forged else [f"left out, as they are not genuine: {self.forged:,} of the references"]
         trained = int((self.splits[self.usable] == "train").sum())
         if 2 * trained > int(self.usable.sum()):
             notes.append(
