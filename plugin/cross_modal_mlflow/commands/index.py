@@ -160,7 +160,7 @@ def _index(call: Call, options: IndexOptions, folder: Path) -> None:
     from cross_modal.gallery.binding import Binding
     from cross_modal.gallery.gallery import Gallery
     from cross_modal.gallery.indexing import IndexConfig, index_items
-    from cross_modal_mlflow.evaluate_model import on_device
+    from cross_modal_mlflow.device import on_device
     from cross_modal_mlflow.gallery_progress import counting
     from cross_modal_mlflow.phases import Clock, working
     from cross_modal_mlflow.summary import stderr
