@@ -249,7 +249,8 @@ class Gallery:
 
         matrix = self.matrix()
         among = np.flatnonzero(where.mask(matrix.facts)) if where else None
-        rows, scores = nearest(matrix.vectors, queries, k, self.binding.metric, rows=among)
+        halves = None if self.binding.metric == "cosine" else matrix.halves
+        rows, scores = nearest(matrix.vectors, queries, k, self.binding.metric, rows=among, halves=halves)
         ids = np.append(matrix.ids, [None])[rows]  # −1 is the last: none
         return Hits(ids, scores, True, None, time.perf_counter() - begin, lambda: rows)
 
