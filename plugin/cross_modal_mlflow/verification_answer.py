@@ -26,7 +26,10 @@ from cross_modal.verification.references import How, decide_by_references, far_r
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.device import on_device
 
-UNCALIBRATED = "the model has no calibration (it was trained without validation pairs): no threshold, no probability"
+UNCALIBRATED = (
+    "the model has no calibration (its training had no validation pairs that are the same or not): no threshold, no "
+    "probability"
+)
 
 
 @dataclass(frozen=True)
