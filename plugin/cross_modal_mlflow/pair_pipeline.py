@@ -131,6 +131,7 @@ def train_on_pairs(
                     result.best_step,
                     scorer=scorer,
                     calibration=found.calibration,
+                    pairs=pairs,
                 )
                 log_model_metrics(run, info.model_id, pairs.items, found.metrics, result.best_step, found.split)
                 log_result(run, result, report, found.notes)

@@ -146,6 +146,17 @@ class TestLaterCommands:
         assert answer.probability[0] == pytest.approx(alone["metrics"]["verification/probability"], abs=1e-4)
         assert answer.label[0] == alone["protocol"]["decision"]
 
+    def test_the_models_example_asks_whether_two_are_the_same_and_is_answered(self, report: dict[str, Any]) -> None:
+        import mlflow
+        from mlflow.models import Model
+
+        folder = str(twin_folder(report).parent)
+        model = Model.load(folder)
+        assert model.load_input_example_params(folder) == {"task": "verify"}
+        answer = mlflow.pyfunc.load_model(folder).predict(model.load_input_example(folder), {"task": "verify"})
+        assert answer.pair.tolist() == ["first", "second"]
+        assert set(answer.label) <= {"same", "different"}
+
     @pytest.mark.parametrize("option", [["--open-set"], ["--lake-runs", "runs.csv"]])
     def test_what_needs_classes_is_refused(
         self, report: dict[str, Any], option: list[str], capsys: pytest.CaptureFixture[str]
