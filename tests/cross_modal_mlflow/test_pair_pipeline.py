@@ -83,6 +83,11 @@ class TestTraining:
         assert run.data.tags["cross_modal.digest"] == about["digest"]
         assert {each.tags[0].value for each in run.inputs.dataset_inputs} == {"train", "validation", "test"}
 
+    def test_it_is_found_by_its_trunk_and_not_by_episodes_that_it_has_not(self, report: dict[str, Any]) -> None:
+        tags = logged(report)[0].data.tags
+        assert "conv4" in tags["cross_modal.trunk"]
+        assert not {"cross_modal.ways", "cross_modal.shots"} & set(tags)
+
     def test_the_calibration_travels_with_the_model(self, report: dict[str, Any]) -> None:
         run, artifacts = logged(report)
         calibration = SavedCalibration.load(twin_folder(report))
@@ -201,6 +206,8 @@ class TestOtherKinds:
         report = self.trained(place, "--data", "graded.csv", "--pairs.objective.loss", "CoSENTLoss")
         assert -1 <= report["metrics"]["verification/spearman"] <= 1
         assert SavedCalibration.load(twin_folder(report)) is None
+        notes = (logged(report)[1] / "notes.txt").read_text()
+        assert "no threshold was learned: graded pairs have none, and verify answers with the score alone" in notes
 
     def test_a_bad_manifest_is_one_line_with_file_and_row(
         self, place: Path, capsys: pytest.CaptureFixture[str]
