@@ -152,7 +152,7 @@ class OpenClipTokenizer:
 
 
 def _of_byte_pairs(tokenizer: Any, text: str) -> list[tuple[int, tuple[int, int]]]:
-    """Ids and spans of CLIP's own encoding, from the mark of the start on; it works on bytes, spans count characters."""
+    """Ids and spans of CLIP's own encoding, the mark of the start first; it works on bytes, spans count characters."""
     found = [(int(tokenizer.sot_token_id), (0, 0))]
     for match in tokenizer.pat.finditer(text):
         content = match.group().encode()
