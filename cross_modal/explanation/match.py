@@ -1,9 +1,11 @@
 """Why two items score as they do: where the pooling reads on both sides, what each token does, which tokens agree.
 
-Three views of one match, none of which is the other:
+Four views of one match, none of which is the other:
 
 - the *weights* of the pooling say what is read (`attention_map`);
-- the *effects* say by how much the score falls without a token (`token_effects`);
+- the *effects* say by how much the score falls when the head is denied a token (`token_effects`);
+- the *contributions* go through the whole model, trunk and all (`contributions`): measured by deletion they alone are
+  right throughout, where weights and effects often are not (`faithfulness`);
 - the *similarities* say which token of the one side is like which of the other (`token_similarity`); the twin was
   trained on whole items only, so that these are a hint, not a part of the score.
 
@@ -12,62 +14,29 @@ Where the twin adds to a pretrained embedding, tokens make only a share of an it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cross_modal.configuration import DataConfig
-from cross_modal.data.decode import name_of
-from cross_modal.data.items import Items
-from cross_modal.embed_items import open_pictures
-from cross_modal.encoders.embedding import normalise_pixels
 from cross_modal.encoders.token_spans import TokenSpans
 from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.explanation.attention_map import AttentionMap, attention_map, on_grid
+from cross_modal.explanation.contributions import STEPS, contribution_map, word_contributions
+from cross_modal.explanation.side import Side, coverage, evaluating, pool, side_pixels, side_tokens
 from cross_modal.explanation.token_effects import token_effects
 from cross_modal.explanation.token_embeddings import Modality, token_embeddings
 from cross_modal.explanation.token_similarity import Link, mutual_links, token_similarity
 
+__all__ = ["MatchExplanation", "Side", "SideExplanation", "explain_match"]
+
+PLACES = 16  # rows and columns of the contributions to a picture's score
 DIGITS = 6  # of numbers in `to_dict`
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two items: a picture or a text.
-
-    Attributes:
-        image: Path, encoded bytes, or uint8 array (H, W) or (H, W, 3).
-        text: A text.
-
-    Raises:
-        CrossModalError: Neither, or both: each is explained by itself.
-    """
-
-    image: str | bytes | np.ndarray | None = None
-    text: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.image is None) == (self.text is None):
-            found = "neither" if self.image is None else "both"
-            raise CrossModalError(f"side of a match: expected a picture or a text, found {found}")
-
-    @property
-    def modality(self) -> Modality:
-        """Which of the two it is."""
-        return "image" if self.text is None else "text"
-
-    @property
-    def name(self) -> str:
-        """How messages call it."""
-        return name_of(self.image) if self.text is None else f"text {self.text!r}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +51,8 @@ class SideExplanation:
         effects: (N,) float32, by how much the score falls when this token alone is left out; negative: it rises.
         attention: The weights as a map; None for a text, and where the trunk's tokens are no places.
         effect_map: (h, w) float32, the effects as a map; None where there is none.
+        contributions: Of a picture (h', w') float32, of a text (n,) of its n words, through the whole model; None
+            where they were not asked for. Their grid may be finer than the tokens'.
         spans: The letters of each token of a text; None for a picture.
         shown: Numbers of the tokens (of N) that are places or letters: the rows of the similarities.
         inside: Share of the weights on those; the rest is on class tokens or marks.
@@ -97,6 +68,7 @@ class SideExplanation:
     effects: np.ndarray
     attention: AttentionMap | None
     effect_map: np.ndarray | None
+    contributions: np.ndarray | None
     spans: TokenSpans | None
     shown: np.ndarray
     inside: float
@@ -128,6 +100,8 @@ class SideExplanation:
             found["map"] = _plain(self.attention.mean)
             found["query_maps"] = _plain(self.attention.queries)
             found["effect_map"] = _plain(self.effect_map)
+        if self.contributions is not None:
+            found["contributions"] = _plain(self.contributions)
         if self.spans is not None:
             found["text"] = self.spans.text
             found["pieces"] = list(self.spans.pieces)
@@ -187,6 +161,7 @@ def explain_match(
     b: Side,
     data: DataConfig | None = None,
     *,
+    steps: int = STEPS,
     threshold: float | None = None,
     links: int = 8,
 ) -> MatchExplanation:
@@ -197,6 +172,7 @@ def explain_match(
         a: The one item.
         b: The other.
         data: How pictures are decoded; None takes the defaults.
+        steps: Points of the integral of the contributions, each a pass of the image trunk and back; 0: none.
         threshold: From which score on two items match, for the margin.
         links: Most pairs of tokens that are linked.
 
@@ -206,58 +182,26 @@ def explain_match(
     Raises:
         CrossModalError: A side that the twin has no trunk for, or a picture that cannot be decoded.
     """
+    data, pair = data or DataConfig(), (a, b)
     with evaluating(twin):
-        tokens = [side_tokens(twin, side, data or DataConfig()) for side in (a, b)]
-        embedded = [twin.embed_tokens(each, side.modality)[0] for each, side in zip(tokens, (a, b), strict=True)]
+        tokens = [side_tokens(twin, side, data) for side in pair]
+        embedded = [twin.embed_tokens(each, side.modality)[0] for each, side in zip(tokens, pair, strict=True)]
         sides = [
-            _explain_side(twin, side, each, own, other)
-            for side, each, own, other in zip((a, b), tokens, embedded, embedded[::-1], strict=True)
+            replace(
+                _explain_side(twin, pair[i], tokens[i], embedded[i], embedded[1 - i]),
+                contributions=_contributions(twin, pair[i], embedded[1 - i], data, steps),
+            )
+            for i in range(2)
         ]
         alone = [
-            token_embeddings(twin, each, side.modality)[0][each.mask[0]].cpu().numpy()[explained.shown]
-            for side, each, explained in zip((a, b), tokens, sides, strict=True)
+            token_embeddings(twin, tokens[i], pair[i].modality)[0][tokens[i].mask[0]].cpu().numpy()[sides[i].shown]
+            for i in range(2)
         ]
         score = float(twin.score(embedded[0][None], embedded[1][None])[0, 0])
     similarities = token_similarity(alone[0], alone[1], twin.normalise)
     return MatchExplanation(
         sides[0], sides[1], score, twin.metric, similarities, tuple(mutual_links(similarities, links)), threshold
     )
-
-
-@contextmanager
-def evaluating(twin: TwinEncoder) -> Iterator[None]:
-    """Evaluation mode for a while."""
-    training = twin.training
-    twin.eval()
-    try:
-        yield
-    finally:
-        twin.train(training)
-
-
-def side_pixels(twin: TwinEncoder, side: Side, data: DataConfig) -> np.ndarray:
-    """A side's picture as the twin sees it: (C, H, W) uint8.
-
-    Raises:
-        CrossModalError: The twin has no image trunk, or the picture cannot be decoded.
-    """
-    cells = np.empty(1, object)
-    cells[0] = side.image
-    items = Items.of(images=cells, source=side.name)
-    return open_pictures(items, twin, data).pixels([0])[0].numpy()
-
-
-def side_tokens(twin: TwinEncoder, side: Side, data: DataConfig) -> Tokens:
-    """A side's tokens (1, L, D), on the twin's device."""
-    device = next(twin.parameters()).device
-    if side.modality == "text":
-        if twin.text is None:
-            raise CrossModalError(f"{side.name}: expected a twin with a text trunk, found one for pictures only")
-        return twin.text(twin.text.tokenize([str(side.text)]).to(device))
-    if twin.image is None:
-        raise CrossModalError(f"{side.name}: expected a twin with an image trunk, found one for texts only")
-    pixels = torch.from_numpy(side_pixels(twin, side, data))[None].to(device)
-    return twin.image(normalise_pixels(pixels, twin.image.mean, twin.image.std))
 
 
 def _explain_side(twin: TwinEncoder, side: Side, tokens: Tokens, own: Tensor, other: Tensor) -> SideExplanation:
@@ -291,28 +235,24 @@ def _explain_side(twin: TwinEncoder, side: Side, tokens: Tokens, own: Tensor, ot
         effects=effects,
         attention=attention,
         effect_map=effect_map,
+        contributions=None,
         spans=spans,
         shown=shown,
         inside=float(mean[shown].sum()),
-        coverage=_coverage(twin, tokens, raw),
+        coverage=coverage(twin, tokens, raw),
         note=note,
     )
 
 
-def pool(twin: TwinEncoder, tokens: Tokens, modality: Modality) -> tuple[Tensor, Tensor]:
-    """The pooled and projected tokens (B, dim), before any residual, and the pooling's weights (B, Q, H, L)."""
-    mapping = twin.image_map if modality == "image" else twin.text_map
-    head = twin.head if modality == "image" else twin.text_head or twin.head
-    return head(mapping(tokens.values.float()), tokens.mask)
-
-
-def _coverage(twin: TwinEncoder, tokens: Tokens, raw: Tensor) -> float:
-    """How much of an embedding pooled tokens make, by length; one where there is nothing else."""
-    if twin.residual_gate is None or tokens.pooled is None:
-        return 1.0
-    base = F.normalize(tokens.pooled.float(), dim=-1) if twin.normalise else tokens.pooled.float()
-    added = float((twin.residual_gate.float() * raw.float()).norm())
-    return added / max(added + float(base.norm()), 1e-12)
+def _contributions(twin: TwinEncoder, side: Side, other: Tensor, data: DataConfig, steps: int) -> np.ndarray | None:
+    if not steps:
+        return None
+    reference = other.cpu().numpy()
+    if side.modality == "text":
+        assert twin.text is not None
+        words = [word for word, _ in twin.text.token_spans(str(side.text)).words]
+        return word_contributions(twin, words, reference)
+    return contribution_map(twin, side_pixels(twin, side, data), reference, (PLACES, PLACES), steps)
 
 
 def _plain(values: np.ndarray) -> Any:
