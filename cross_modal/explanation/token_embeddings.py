@@ -42,7 +42,7 @@ def token_embeddings(twin: TwinEncoder, tokens: Tokens, modality: Modality) -> T
     >>> twin = build_twin(TwinConfig(text=TextTrunkConfig(name="gru", width=16), width=16), ["a cat"]).eval()
     >>> tokens = twin.text(twin.text.tokenize(["a cat", "a"]))
     >>> token_embeddings(twin, tokens, "text").shape[::2]
-    torch.Size([2, 256])
+    torch.Size([2, 16])
     """
     mapping = twin.image_map if modality == "image" else twin.text_map
     if mapping is None or (twin.image if modality == "image" else twin.text) is None:

@@ -86,6 +86,7 @@ def index_items(
     ids: Sequence[str] | None = None,
     facts: Mapping[str, Sequence[Any]] | None = None,
     present: Collection[str] | None = None,
+    binding: Binding | None = None,
 ) -> IndexResult:
     """Brings a gallery up to date with a table of items.
 
@@ -99,6 +100,7 @@ def index_items(
         ids: One distinct name an item; None names them by path and content, see `cross_modal.gallery.item_ids`.
         facts: Further columns, one value an item.
         present: Ids that the source still has, where the items are a part of it only: pruning leaves them.
+        binding: The model's, where it is known already (its weights are hashed, else).
 
     Returns:
         What was done.
@@ -109,7 +111,7 @@ def index_items(
     """
     begin, config = time.perf_counter(), config or IndexConfig()
     _check(config)
-    gallery.binding.check(Binding.of(twin), gallery.location)
+    gallery.binding.check(binding or Binding.of(twin), gallery.location)
     rows = reference_rows(items, twin, config.of, ids, config.prefix)
     encoder = ReferenceEncoder(twin, data or DataConfig(), config.batch, config.thumbnail)
     job = _Indexing(gallery, encoder, items, rows, config, facts or {})

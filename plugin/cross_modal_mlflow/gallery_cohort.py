@@ -39,7 +39,7 @@ def attach_cohort(gallery: Gallery, twin: TwinEncoder, items: Items, options: In
     if options.cohort == "none":
         return []
     named = options.cohort != "auto"
-    source = read_items(options.cohort, options.items) if named else items
+    source = read_items(options.cohort, options.items, further=True) if named else items
     if not named and options.split in ("validation", "all"):
         return ["no cohort: the validation classes are in the gallery (--cohort SOURCE names another source)"]
     try:

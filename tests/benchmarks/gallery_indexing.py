@@ -2,9 +2,10 @@
 
     python tests/benchmarks/gallery_indexing.py
 
-The bare loop decodes with the same threads, the next batch while this one is encoded, and keeps the embeddings in a
-list. Indexing hashes, names, thumbnails and writes to LanceDB besides. Weights are random (no download), which costs
-the same. Both run in turns in one process; the figure is the median of the ratios. Goal: 0.95.
+The bare loop decodes with as many threads, ahead of the model, and keeps the embeddings in a list. Indexing hashes the
+files, names them, draws thumbnails and writes to LanceDB besides. Weights are random (no download), which costs the
+same. Both run in turns in one process on a few pictures at a time. Two figures: the median of the ratios by the clock,
+and the ratio of the processor's seconds, which other work on the machine does not disturb. Goal: 0.95.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from cross_modal.gallery.binding import Binding
 from cross_modal.gallery.gallery import Gallery
 from cross_modal.gallery.indexing import IndexConfig, index_items
 
-PICTURES, ROUNDS, BATCH, GOAL = 192, 5, 64, 0.95
+PICTURES, TURNS, BATCH, GOAL = 128, 8, 32, 0.95
 DATA = DataConfig(feature_store=False)
 
 
@@ -53,7 +54,7 @@ def random_twin() -> TwinEncoder:
 
 
 @torch.no_grad()
-def bare(twin: TwinEncoder, paths: list[str]) -> None:
+def bare(twin: TwinEncoder, paths: list[str]) -> np.ndarray:
     """Decodes and encodes, nothing else."""
     trunk = twin.image
     assert trunk is not None
@@ -69,39 +70,42 @@ def bare(twin: TwinEncoder, paths: list[str]) -> None:
                 stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
                 found.append(twin.encode_image(normalise_pixels(stacked, trunk.mean, trunk.std)))
                 batch = []
+    return torch.cat(found).numpy()
 
 
-def into_gallery(twin: TwinEncoder, paths: list[str]) -> None:
-    """Indexes into a new gallery on disk."""
+def into_gallery(twin: TwinEncoder, binding: Binding, paths: list[str]) -> np.ndarray:
+    """Indexes into a new gallery on disk; the embeddings, as that holds them."""
     items = Items.of(images=paths, labels=["a"] * len(paths), source=str(Path(paths[0]).parent))
-    with (
-        tempfile.TemporaryDirectory() as name,
-        Gallery.create(Path(name) / "refs.gallery", Binding.of(twin)) as gallery,
-    ):
-        index_items(gallery, twin, items, IndexConfig(batch=BATCH), DATA)
+    with tempfile.TemporaryDirectory() as name, Gallery.create(Path(name) / "refs.gallery", binding) as gallery:
+        index_items(gallery, twin, items, IndexConfig(batch=BATCH), DATA, binding=binding)
+        return gallery.matrix().vectors
 
 
-def seconds(work: Callable[[], None]) -> float:
-    """Wall-clock seconds of some work."""
-    start = time.perf_counter()
+def seconds(work: Callable[[], np.ndarray]) -> np.ndarray:
+    """By the clock and of the processor, of some work."""
+    start = np.array([time.perf_counter(), time.process_time()])
     work()
-    return time.perf_counter() - start
+    return np.array([time.perf_counter(), time.process_time()]) - start
 
 
 def main() -> None:
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as name:
         paths, twin = write_pictures(Path(name)), random_twin()
-        bare(twin, paths[:BATCH])
-        into_gallery(twin, paths[:BATCH])
-        ratios = []
-        for turn in range(ROUNDS):
-            works = {"bare": lambda: bare(twin, paths), "gallery": lambda: into_gallery(twin, paths)}
-            times = {kind: seconds(works[kind]) for kind in (("bare", "gallery"), ("gallery", "bare"))[turn % 2]}
-            ratios.append(times["bare"] / times["gallery"])
-            rates = ", ".join(f"{kind} {PICTURES / value:.1f} pictures/s" for kind, value in times.items())
-            print(f"  {rates}: ratio {ratios[-1]:.3f}")
-    print(f"indexing against the bare encoder: {statistics.median(ratios):.3f}  goal {GOAL}")
+        binding = Binding.of(twin)
+        gap = np.abs(bare(twin, paths[:BATCH]) - into_gallery(twin, binding, paths[:BATCH])).max()
+        print(f"embeddings differ by {gap:.1e} at most")
+        works = {"bare": lambda: bare(twin, paths), "gallery": lambda: into_gallery(twin, binding, paths)}
+        spent: dict[str, list[np.ndarray]] = {"bare": [], "gallery": []}
+        for turn in range(TURNS):
+            for kind in (("bare", "gallery"), ("gallery", "bare"))[turn % 2]:
+                spent[kind].append(seconds(works[kind]))
+            rates = ", ".join(f"{kind} {PICTURES / times[-1][0]:.1f} pictures/s" for kind, times in spent.items())
+            print(f"  {rates}: ratio {spent['bare'][-1][0] / spent['gallery'][-1][0]:.3f}", flush=True)
+    pairs = zip(spent["bare"], spent["gallery"], strict=True)
+    clock = statistics.median(float(plain[0] / indexed[0]) for plain, indexed in pairs)
+    processor = sum(times[1] for times in spent["bare"]) / sum(times[1] for times in spent["gallery"])
+    print(f"indexing against the bare encoder: {clock:.3f} by the clock, {processor:.3f} of the processor, goal {GOAL}")
 
 
 if __name__ == "__main__":

@@ -200,6 +200,7 @@ def _index(call: Call, options: IndexOptions, folder: Path) -> None:
                 ids=data.ids,
                 facts=data.facts,
                 present=present,
+                binding=binding,
             )
         with clock.phase("cohort"), working(console, "embedding the cohort"):
             notes = [*data.notes, *attach_cohort(gallery, twin, data.items, options)]
