@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(np.asarray(cell)).save(kind / f"{row}.png")
         rows.append(f"{(kind / f'{row}.png').relative_to(folder)},{text},{label},{items.splits[row]}")
     (folder / "items.csv").write_text("\n".join(rows) + "\n")
-    for name, row in (("one", 0), ("other", 1), ("third", 5)):
+    for name, row in (("one", 0), ("other", 1), ("third", 5), ("copyright", 40), ("at_most", 50)):
         Image.fromarray(np.asarray(items.images[row])).save(folder / f"{name}.png")
     write_questions(folder / "questions.csv", pairs=400)
     (folder / "experiment.yaml").write_text("data: items.csv\ntraining: {steps: 2}\n")
@@ -88,6 +88,8 @@ def test_commands_run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         words = [word.replace("open_clip:ViT-B-32", "open_clip:tiny-readme") for word in words]
         if words[0] in {"demo", "train"} and "--print_config" not in words:
             words += shlex.split(QUICK if re.search("open_clip|image.name none", command) else f"{QUICK} {TRUNKS}")
+        if words[0] == "index":  # the shapes instead of what the model was trained on
+            words += ["--data", "items.csv"]
         if words[0] == "sweep":
             words += ["--trials", "4", "--workers", "1"]  # two processes are the sweep's own tests
             words += [] if "--resume" in words else shlex.split(f"--data items.csv {QUICK} {TRUNKS}")
