@@ -77,10 +77,10 @@ def test_words_that_decide() -> None:
 
 @pytest.mark.parametrize(("words", "values"), [(["one"], [1.0]), (["a", "b"], [1.0])])
 def test_words_need_values_and_company(words: list[str], values: list[float]) -> None:
-    with pytest.raises(CrossModalError, match="^deletion: expected two words or more"):
+    with pytest.raises(CrossModalError, match=r"^deletion: expected two words or more"):
         word_deletion(words, np.array(values), lambda texts: np.zeros(len(texts)))
 
 
 def test_shapes_are_checked() -> None:
-    with pytest.raises(CrossModalError, match="^deletion: expected pixels"):
+    with pytest.raises(CrossModalError, match=r"^deletion: expected pixels"):
         deletion(PIXELS[0], right_map(), brightness)
