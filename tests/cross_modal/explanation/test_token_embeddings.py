@@ -16,6 +16,7 @@ def test_a_token_is_embedded_as_an_item_of_its_own(modality: str) -> None:
     twin = tiny_twin()
     assert twin.image is not None
     assert twin.text is not None
+    texts = [*TEXTS, "b"]  # of several lengths: some are padded
     tokens = twin.image(torch.randn(3, 1, 16, 16)) if modality == "image" else twin.text(twin.text.tokenize(texts))
     found = token_embeddings(twin, tokens, modality)  # type: ignore[arg-type]
     assert found.shape == (*tokens.values.shape[:2], twin.dim)
