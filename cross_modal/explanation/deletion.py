@@ -54,6 +54,7 @@ def deletion(
     shares: tuple[float, ...] = SHARES,
     draws: int = 8,
     seed: int = 0,
+    chance: np.ndarray | None = None,
 ) -> Deletion:
     """Hides what a map points at.
 
@@ -64,6 +65,7 @@ def deletion(
         shares: Shares of places to hide; the first is nought.
         draws: Random masks of each share.
         seed: Of the draws.
+        chance: (S,) the random curve, where it is known from another map of this picture and grid; None draws it.
 
     Returns:
         The curves.
@@ -79,11 +81,13 @@ def deletion(
     counts = [round(share * places) for share in shares]
     best = np.argsort(-values.reshape(-1), kind="stable")
     masks = [_first(best, count, places) for count in counts]
-    masks += [_first(generator.permutation(places), count, places) for count in counts for _ in range(draws)]
+    if chance is None:
+        masks += [_first(generator.permutation(places), count, places) for count in counts for _ in range(draws)]
     hidden = hide(pixels, np.stack(masks).reshape(-1, *values.shape))
     scored = np.asarray(scores(hidden), np.float64)
-    drawn = scored[len(counts) :].reshape(len(counts), draws).mean(1)
-    return Deletion(np.asarray(shares), scored[: len(counts)], drawn)
+    if chance is None:
+        chance = scored[len(counts) :].reshape(len(counts), draws).mean(1)
+    return Deletion(np.asarray(shares), scored[: len(counts)], chance)
 
 
 def word_deletion(

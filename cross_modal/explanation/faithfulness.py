@@ -57,11 +57,14 @@ def check_side(
                 "effects": explanation.effect_map,
                 "contributions": explanation.contributions,
             }
-            return {
-                name: deletion(pixels, values, scores, draws=draws, seed=seed)
-                for name, values in maps.items()
-                if values is not None
-            }
+            found: dict[str, Deletion] = {}
+            chances: dict[tuple[int, ...], np.ndarray] = {}  # maps of one grid share their chance
+            for name, values in maps.items():
+                if values is not None:
+                    chance = chances.get(values.shape)
+                    found[name] = deletion(pixels, values, scores, draws=draws, seed=seed, chance=chance)
+                    chances[values.shape] = found[name].random
+            return found
         words = [word for word, _, _ in explanation.words]
         if len(words) < 2:
             return {}

@@ -215,7 +215,7 @@ def _tints(values: np.ndarray, like: np.ndarray | None = None) -> tuple[np.ndarr
     """Colours (…, 4) and opacities (…) in [0, 1] of values, scaled by all but the largest (of `like`)."""
     scale = values if like is None else like
     # one bright place must not hide all others
-    largest = float(np.quantile(np.abs(scale), FULL)) or float(np.abs(scale).max(initial=0)) or 1.0
+    largest = float(np.quantile(np.abs(scale), FULL) if scale.size else 0) or float(np.abs(scale).max(initial=0)) or 1.0
     share = np.clip(values / largest, -1, 1)
     if (scale < 0).any():
         return _colours(SIGNED)(0.5 + BRIGHT * share), np.abs(share) ** 0.75

@@ -120,3 +120,13 @@ def test_tokens_of_hugging_face_say_their_letters(folder, no_network):
     assert spans.pieces == ("<s>", "a", "small", "cat", "</s>")
     assert spans.words == (("a", (1,)), ("small", (2,)), ("cat", (3,)))
     assert len(spans) == text.eval()(text.tokenize(["a small  cat"])).values.shape[1]
+
+
+@torch.no_grad()
+def test_a_first_token_that_the_pooler_takes_away_has_no_letters_either(folder, no_network):
+    from open_clip.hf_model import ClsPooler
+
+    _, text = load_open_clip("hf", str(folder))
+    text.tower.pooler = ClsPooler()
+    assert text.token_spans("a small cat").pieces == ("a", "small", "cat", "</s>")
+    assert text.eval()(text.tokenize(["a small cat"])).values.shape[1] == 4

@@ -35,6 +35,9 @@ def test_a_right_map_beats_chance_and_a_wrong_one_does_not() -> None:
 def test_it_is_the_same_every_time() -> None:
     first, second = (deletion(PIXELS, right_map(), brightness, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.random, second.random)
+    known = deletion(PIXELS, right_map(), brightness, chance=first.random)
+    np.testing.assert_array_equal(known.random, first.random)
+    np.testing.assert_array_equal(known.pointed, first.pointed)
 
 
 def test_random_masks_hide_as_much_as_the_map() -> None:

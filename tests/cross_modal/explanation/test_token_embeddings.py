@@ -16,10 +16,12 @@ def test_a_token_is_embedded_as_an_item_of_its_own(modality: str) -> None:
     twin = tiny_twin()
     assert twin.image is not None
     assert twin.text is not None
-    tokens = twin.image(torch.randn(2, 1, 16, 16)) if modality == "image" else twin.text(twin.text.tokenize(TEXTS))
+    texts = [*TEXTS, "b"]  # of several lengths: some are padded
+    tokens = twin.image(torch.randn(3, 1, 16, 16)) if modality == "image" else twin.text(twin.text.tokenize(texts))
     found = token_embeddings(twin, tokens, modality)  # type: ignore[arg-type]
     assert found.shape == (*tokens.values.shape[:2], twin.dim)
-    for item in range(2):
+    assert modality == "image" or not tokens.mask.all()
+    for item in range(3):
         for place in range(tokens.values.shape[1]):
             alone = Tokens(tokens.values[item : item + 1, place : place + 1], torch.ones(1, 1, dtype=torch.bool))
             expected = twin.embed_tokens(alone, modality)[0]
