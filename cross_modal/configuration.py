@@ -242,7 +242,7 @@ class TrainingConfig:
         accelerator: "auto", "cpu" or "cuda".
         validate_every: Steps between validations.
         patience: Validations without a better score before training stops; 0 never stops early.
-        monitor: The validation metric that picks the best checkpoint.
+        monitor: The validation metric that picks the best checkpoint where it is highest.
         log_every: Steps between logged points of the curves.
     """
 

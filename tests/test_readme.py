@@ -10,6 +10,7 @@ import open_clip
 import pytest
 from PIL import Image
 from safetensors.torch import save_file
+from toys.questions import write_questions
 from toys.shapes import shapes
 
 from cross_modal_mlflow.command_line import main
@@ -43,6 +44,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(np.asarray(cell)).save(kind / f"{row}.png")
         rows.append(f"{(kind / f'{row}.png').relative_to(folder)},{text},{label},{items.splits[row]}")
     (folder / "items.csv").write_text("\n".join(rows) + "\n")
+    for name, row in (("one", 0), ("other", 1), ("third", 5)):
+        Image.fromarray(np.asarray(items.images[row])).save(folder / f"{name}.png")
+    write_questions(folder / "questions.csv", pairs=400)
     (folder / "experiment.yaml").write_text("data: items.csv\ntraining: {steps: 2}\n")
     random = np.random.default_rng(0)
     centres, labels = random.normal(size=(5, 16)), np.repeat(np.arange(5), 8)
@@ -83,7 +87,7 @@ def test_commands_run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         words = [model if "RUN_ID" in word else word for word in shlex.split(command)[1:]]
         words = [word.replace("open_clip:ViT-B-32", "open_clip:tiny-readme") for word in words]
         if words[0] in {"demo", "train"} and "--print_config" not in words:
-            words += shlex.split(QUICK if "open_clip" in command else f"{QUICK} {TRUNKS}")
+            words += shlex.split(QUICK if re.search("open_clip|image.name none", command) else f"{QUICK} {TRUNKS}")
         if words[0] == "sweep":
             words += ["--trials", "4", "--workers", "1"]  # two processes are the sweep's own tests
             words += [] if "--resume" in words else shlex.split(f"--data items.csv {QUICK} {TRUNKS}")

@@ -5,7 +5,7 @@ pass, and so do the items of a class: every class is reached as same and as diff
 Of the different pairs a share is hard: a genuine item with a skilled forgery of its class where there are some, else
 items of two classes that the present model finds near (Harwood et al., "Smart mining for deep metric learning", ICCV
 2017: random pairs soon teach nothing). Two look-alike classes (one set) never make a different pair, nor do a class and
-its own turned pictures: nobody could tell.
+its own turned pictures, nor an item and one that its own class has, too: nobody could tell.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from cross_modal.configuration import TermWeights
 from cross_modal.data.batches import RowsByClass
+from cross_modal.data.class_contents import ClassContents
 from cross_modal.data.items import Items
 from cross_modal.data.pair_batches import check_pair_batches, of_each
 from cross_modal.data.passes import EndlessPasses, key_of, mix, shuffled
@@ -83,13 +84,14 @@ class ClassPairs:
         hard: float = 0.0,
         turns: int = 1,
     ) -> None:
-        check_pair_batches(config)
+        check_pair_batches(config, verdicts=True)
         if not 0 <= hard <= 1:
             raise CrossModalError(f"pairs.hard_negatives: expected a share from 0 to 1, found {hard}")
         self.seed, self.hard, self._wanted = seed, hard, of_each(config)
         self.class_count = len(items.classes) * turns
         self._families = _families(items, turns)
         genuine = np.ones(len(items), bool) if items.genuine is None else items.genuine
+        self._contents = ClassContents(items)
         self._rows: dict[str, dict[Side, RowsByClass]] = {}  # by what they are for
         for number, (name, kept, take) in enumerate(_USES):
             some = genuine if kept else ~genuine
@@ -123,7 +125,7 @@ class ClassPairs:
         return max(ceil(len(self._same[kind]) / (share * self._wanted[0])) for kind, share in self._shares.items())
 
     def batch(self, step: int) -> DrawnPairs:
-        """The pairs of one step, no pair twice; same ones first, hard ones last."""
+        """The pairs of one step, no pair twice and none contradictory; same ones first, hard ones last."""
         same = [
             self._same_pair(kind, place)
             for kind, start, stop in _places(self._shares, self._wanted[0], step)
@@ -138,6 +140,7 @@ class ClassPairs:
         pairs = np.array([*same, *different, *hard], np.int64).reshape(-1, 2)
         number = np.arange(len(pairs))
         kept = np.sort(np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)[1])
+        kept = kept[(kept < len(same)) | ~self._contents.contradict(*pairs[kept].T)]
         a, b = pairs[kept].T
         return DrawnPairs(a, b, (number < len(same))[kept], (number >= len(pairs) - len(hard))[kept])
 

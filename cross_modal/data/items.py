@@ -152,7 +152,7 @@ class Items:
 
     @cached_property
     def _image_keys(self) -> list[str | None]:
-        return image_keys(self.images)
+        return image_keys(self.images, self.source)
 
     @cached_property
     def _classes_and_ids(self) -> tuple[list[str], np.ndarray]:
@@ -248,27 +248,30 @@ def content_hashes(images: np.ndarray) -> list[bytes]:
     return [of_path[cell] if isinstance(cell, str) else content_hash(cell) for cell in images]
 
 
-def image_keys(images: np.ndarray) -> list[str | None]:
+def image_keys(images: np.ndarray, source: str = "memory") -> list[str | None]:
     """A name for each distinct picture, equal for byte-equal ones, wherever they lie.
 
-    Files can be equal only where their sizes are, so that most are never read.
+    Files can be equal only where their sizes are, so that most are never read. Splits are made by these names: they
+    must not change with the folder that the data is copied to, or that the reader stands in.
 
     Args:
         images: (N,) object cells.
+        source: What they come from: a manifest or a folder, from which paths are seen.
 
     Returns:
         One name a cell: the first path that holds the picture, or "sha256:…"; None where there is no picture.
     """
+    folder = os.path.join(Path(source).parent if source.lower().endswith(MANIFEST_SUFFIXES) else Path(source), "")
     paths = list(dict.fromkeys(cell for cell in images if isinstance(cell, str)))
     sizes = [os.stat(path).st_size if os.path.isfile(path) else -1 for path in paths]
     of_size: dict[int, list[str]] = {}
     for path, size in zip(paths, sizes, strict=True):
         of_size.setdefault(size, []).append(path)
     alike = [path for size, members in of_size.items() if size >= 0 and len(members) > 1 for path in members]
-    name = {path: path for path in paths}
+    name = {path: path.removeprefix(folder) for path in paths}
     first: dict[bytes, str] = {}
     for path, digest in zip(alike, content_hashes(column(alike)), strict=True):
-        name[path] = first.setdefault(digest, path)
+        name[path] = first.setdefault(digest, name[path])
     return [
         None if cell is None else name[cell] if isinstance(cell, str) else f"sha256:{content_hash(cell).hex()[:32]}"
         for cell in images

@@ -19,7 +19,7 @@ from cross_modal.data.items import MANIFEST_SUFFIXES, Items
 from cross_modal.errors import CrossModalError
 
 COLUMNS = ("image", "text", "label", "split", "group", "genuine")
-TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+TRUTHS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 Row = dict[str, object]
 Kind = Literal["items", "pairs", "triplets"]
 
@@ -156,9 +156,15 @@ def class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
 def text_cell(value: object) -> str | None:
     """A cell as text; empty and missing ones are None.
 
+    Raises:
+        CrossModalError: A list, a mapping or bytes, which JSON Lines and Parquet can hold: written out as Python does
+            it, that would be trained on as if it were a text.
+
     >>> text_cell(" "), text_cell(3), text_cell(2.0), text_cell("NA")
     (None, '3', '2', 'NA')
     """
+    if isinstance(value, list | dict | bytes):
+        raise CrossModalError(f"found a cell that holds a {type(value).__name__}, expected one text")
     if isinstance(value, float) and value == value and value.is_integer():
         value = int(value)
     if value is None or value != value or not str(value).strip():

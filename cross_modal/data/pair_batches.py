@@ -14,26 +14,35 @@ from cross_modal.errors import CrossModalError
 from cross_modal.pair_configuration import PairBatchConfig
 
 
-def check_pair_batches(config: PairBatchConfig) -> None:
+def check_pair_batches(config: PairBatchConfig, verdicts: bool) -> None:
     """Refuses settings that leave a batch, or one of the verdicts in it, empty.
+
+    Args:
+        config: What a batch holds.
+        verdicts: Whether it takes a share of same and one of different pairs.
 
     Raises:
         CrossModalError: Out of range.
     """
     if config.pairs < 1:
         raise CrossModalError(f"pairs.batch.pairs: expected at least 1, found {config.pairs}")
+    if verdicts and config.pairs < 2:
+        raise CrossModalError(
+            f"pairs.batch.pairs: expected at least 2, one of either verdict, found {config.pairs}; a model that sees "
+            "one verdict only learns that all pairs are alike"
+        )
     if config.same is not None and not 0 < config.same < 1:
         raise CrossModalError(f"pairs.batch.same: expected a share between 0 and 1, or none, found {config.same}")
 
 
 def of_each(config: PairBatchConfig) -> tuple[int, int]:
-    """Same and different pairs of a batch; at least one of either where there are two.
+    """Same and different pairs of a batch of two or more; at least one of either.
 
     >>> of_each(PairBatchConfig(pairs=10, same=0.3))
     (3, 7)
     """
     share = 0.5 if config.same is None else config.same
-    same = min(max(round(share * config.pairs), 1), max(config.pairs - 1, 1))
+    same = min(max(round(share * config.pairs), 1), config.pairs - 1)
     return same, config.pairs - same
 
 
@@ -58,7 +67,7 @@ class PairBatches:
     """
 
     def __init__(self, count: int, config: PairBatchConfig, seed: int, same: np.ndarray | None = None) -> None:
-        check_pair_batches(config)
+        check_pair_batches(config, verdicts=same is not None and config.same is not None)
         if same is None or config.same is None:
             parts = [(np.arange(count), config.pairs)]
         else:

@@ -184,7 +184,9 @@ def _good_rows(
     faults = {fault.row: fault for fault in check_pictures(every, config).skipped}
     good = np.array([number not in faults for number, _ in kept], bool)
     every, kept = every.take(np.repeat(good, len(sides))), list(compress(kept, good.tolist()))
-    keys: list[Key] = list(zip(image_keys(every.images), every.texts.tolist(), strict=True))
+    # Spaces at either end tell no texts apart: no tokenizer sees them.
+    texts = [None if text is None else text.strip() for text in every.texts.tolist()]
+    keys: list[Key] = list(zip(image_keys(every.images, source), texts, strict=True))
     starts = range(0, len(keys), len(sides))
     distinct = [
         _are_distinct(source, number, sides, keys[start : start + len(sides)], bad)

@@ -76,16 +76,18 @@ def embed_texts(
     """
     trunk = twin.text
     assert trunk is not None
-    distinct, inverse = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
+    # No array of strings: NumPy would give each the room of the longest.
+    distinct = sorted({str(text) for text in texts})
+    place = {text: row for row, text in enumerate(distinct)}
     by_length = np.argsort([len(text) for text in distinct], kind="stable")
     was_training, device = twin.training, next(twin.parameters()).device
     twin.eval()
     embeddings = np.zeros((len(distinct), twin.dim), np.float32)
     for start in range(0, len(distinct), batch_size):
         rows = by_length[start : start + batch_size]
-        tokens = trunk.tokenize([str(distinct[row]) for row in rows]).to(device)
+        tokens = trunk.tokenize([distinct[row] for row in rows.tolist()]).to(device)
         embeddings[rows] = twin.encode_text(tokens).cpu().numpy()
         if progress:
             progress(len(rows))
     twin.train(was_training)
-    return embeddings[inverse]
+    return embeddings[[place[str(text)] for text in texts]]

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cross_modal.encoders.token_spans import TokenSpans, spans_without_letters
 from cross_modal.encoders.trunk_libraries import import_open_clip, require_transformers
 from cross_modal.errors import CrossModalError
 
@@ -60,6 +61,33 @@ class OpenClipTokenizer:
             CrossModalError: If the tokenizer is not there, or the extra hf is missing.
         """
         return self._load()(texts, context_length=self.context)
+
+    def spans(self, text: str) -> TokenSpans:
+        """Which piece of a text each of its ids stands for.
+
+        Args:
+            text: One text.
+
+        Returns:
+            The whole context: the tokens of ``self([text])[0]``. Where a tokenizer does not say which characters a
+            token stands for, or cuts texts in a way of its own, the tokens' names alone.
+        """
+        tokenizer, ids = self._load(), self([text])[0].tolist()
+        clean = tokenizer.clean_fn(text)
+        if hasattr(tokenizer, "byte_encoder"):
+            found = _of_byte_pairs(tokenizer, clean)
+            names = [tokenizer.decoder.get(each, "<unk>").removesuffix("</w>") for each in ids]
+        else:
+            found = _of_hugging_face(tokenizer.tokenizer, clean, self.context)
+            names = [str(name) for name in tokenizer.tokenizer.convert_ids_to_tokens(ids)]
+        spans = [(0, 0)] * len(ids)  # what no letters stand for: marks, padding
+        for place, (own, span) in enumerate(found[: len(ids)]):
+            if own == ids[place]:
+                spans[place] = span
+            elif span[0] < span[1] and place + 1 < len(ids):  # at the last place, a text that was cut has its mark
+                return spans_without_letters(clean, names)
+        pieces = [clean[start:end] or name for (start, end), name in zip(spans, names, strict=True)]
+        return TokenSpans(clean, tuple(pieces), tuple(spans))
 
     def files(self) -> dict[str, str] | None:
         """The files of a tokenizer from Hugging Face by name; None where the tokenizer is CLIP's own or not there."""
@@ -121,3 +149,25 @@ class OpenClipTokenizer:
                 f"open_clip:{self.name}: expected the tokenizer {place} in the folder that pretrained names or "
                 f"in the local Hugging Face cache, found neither ({type(error).__name__})"
             ) from None
+
+
+def _of_byte_pairs(tokenizer: Any, text: str) -> list[tuple[int, tuple[int, int]]]:
+    """Ids and spans of CLIP's own encoding, from the mark of the start on; it works on bytes, spans count characters."""
+    found = [(int(tokenizer.sot_token_id), (0, 0))]
+    for match in tokenizer.pat.finditer(text):
+        content = match.group().encode()
+        at = 0
+        for piece in tokenizer.bpe("".join(tokenizer.byte_encoder[byte] for byte in content)).split(" "):
+            end = at + len(piece.removesuffix("</w>"))
+            start, stop = (match.start() + len(content[:each].decode(errors="ignore")) for each in (at, end))
+            found.append((int(tokenizer.encoder[piece]), (start, stop)))
+            at = end
+    return found
+
+
+def _of_hugging_face(tokenizer: Any, text: str, context: int) -> list[tuple[int, tuple[int, int]]]:
+    """Ids and spans, where the tokenizer is one that knows its spans; else nothing."""
+    if not getattr(tokenizer, "is_fast", False):
+        return []
+    row = tokenizer(text, max_length=context, truncation=True, return_offsets_mapping=True)
+    return [(each, (int(a), int(b))) for each, (a, b) in zip(row["input_ids"], row["offset_mapping"], strict=True)]

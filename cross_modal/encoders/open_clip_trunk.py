@@ -21,6 +21,7 @@ from cross_modal.encoders.open_clip_model import OpenClipModel, build_open_clip_
 from cross_modal.encoders.open_clip_tokenizer import OpenClipTokenizer
 from cross_modal.encoders.timm_blocks import timm_blocks
 from cross_modal.encoders.timm_trunk import flatten_features
+from cross_modal.encoders.token_spans import TokenSpans
 from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.trunk import ImageTrunk, Resize, TextTrunk
 from cross_modal.errors import CrossModalError
@@ -183,6 +184,12 @@ class OpenClipTextTrunk(TextTrunk):
         if self.short:
             return tokens[:, : int(self._real(tokens).sum(1).max())]
         return tokens[:, : self._masked_length(tokens)] if self.hugging_face else tokens
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """The characters that each token stands for, of the text as the tokenizer cleaned it."""
+        spans = self.tokenizer.spans(text).part(0, self.tokenize([text]).shape[1])
+        taken = self.hugging_face and type(self.tower.pooler).__name__ == "ClsPooler"  # the first token is no token
+        return spans.part(1, len(spans)) if taken else spans
 
     def state(self) -> dict[str, Any]:
         """The model's configuration and, where the tokenizer is not CLIP's own, its files."""

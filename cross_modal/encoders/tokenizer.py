@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from cross_modal.encoders.token_spans import TokenSpans, spans_without_letters
 from cross_modal.errors import CrossModalError
 
 PAD, UNKNOWN = 0, 1
@@ -96,6 +97,20 @@ class Tokenizer:
             ids = torch.full((len(rows), 1), PAD, dtype=torch.long)
         ids[ids[:, 0] == PAD, 0] = UNKNOWN
         return ids
+
+    def spans(self, text: str) -> TokenSpans:
+        """Which piece of a text each of its tokens stands for.
+
+        Args:
+            text: One text.
+
+        Returns:
+            The tokens of ``self([text])[0]``, with characters of the text as it was given.
+        """
+        row = self._fast.encode(text)
+        if not row.ids:
+            return spans_without_letters(text, ["<unk>"])
+        return TokenSpans(text, tuple(text[start:end] for start, end in row.offsets), tuple(row.offsets))
 
     def state(self) -> dict[str, Any]:
         """What rebuilds it: `Tokenizer(**state)`."""

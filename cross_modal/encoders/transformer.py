@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cross_modal.configuration import TextTrunkConfig
+from cross_modal.encoders.token_spans import TokenSpans
 from cross_modal.encoders.tokenizer import PAD, UNKNOWN, Tokenizer
 from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.trunk import TextTrunk
@@ -50,6 +51,10 @@ class TransformerText(TextTrunk):
     def tokenize(self, texts: list[str]) -> Tensor:
         """Token ids (B, L) of the batch's real length."""
         return self.tokenizer(texts)
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """The characters that each token stands for."""
+        return self.tokenizer.spans(text)
 
     def state(self) -> dict[str, Any]:
         """The vocabulary."""

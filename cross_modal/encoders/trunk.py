@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from cross_modal.encoders.token_spans import TokenSpans
 from cross_modal.encoders.tokens import Tokens
 
 Resize = Literal["squash", "crop", "pad"]
@@ -93,6 +94,17 @@ class TextTrunk(nn.Module):
         Returns:
             (B, L) int64, padded with 0 unless the trunk says otherwise; L is the longest real length in this batch
             where the trunk allows it, else the whole context.
+        """
+        raise NotImplementedError
+
+    def token_spans(self, text: str) -> TokenSpans:
+        """Which piece of a text each token stands for: for explanations alone, no embedding depends on it.
+
+        Args:
+            text: One text.
+
+        Returns:
+            The tokens that `forward` gives for ``tokenize([text])``, in their order.
         """
         raise NotImplementedError
 

@@ -2,12 +2,13 @@
 
 A product gives approximate scores; a threshold that at least k of them reach is found cheaply, from maxima of tiles
 (one query) or of the rows seen so far (a batch); what comes within the product's rounding error of it is a candidate,
-and candidates get exact scores (`exact_scores`). Work is shared out in small pieces over as many threads as NumPy's
-BLAS may use, a small search runs on one. No part ever holds Q × N scores.
+and candidates get exact scores (`exact_scores`). A batch is shared out over as many threads as NumPy's BLAS may use, a
+small search runs on one. No part ever holds Q × N scores.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ _TILE = 64  # scores of which the best is looked at
 _BLOCK = 4096  # rows of the gallery at a time in a batch
 _TOGETHER = 256  # queries of one thread's product
 _GATHER = 1024  # rows of a slice copied at a time: they stay in the cache until they are scored
-_SHARE = 8192  # rows that a thread scores at a time for one query: one that has to wait holds up little
-_LARGE = 4_000_000  # numbers from which one query is read by several threads; fewer fit a cache, or nearly
+_SHARE = 8192  # of them that a thread scores at a time: one that has to wait holds up little
+_LARGE = 4_000_000  # numbers of a gallery from which a product for one query may use the BLAS's threads
 _ALONE = 3  # up to so many queries, one by one is faster
 _DENSE = 0.6  # share of the gallery from which one query scores all rows, since copying a slice costs more
 _CROWD = 1_000_000  # candidates of one product from which its queries are answered one by one (masses of ties)
@@ -127,24 +128,27 @@ def nearest(
     found = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
     if not len(queries) or not (len(vectors) if rows is None else len(rows)):
         return found
+    where = _Slice.of(vectors, metric, rows, halves)
+    if len(queries) <= _ALONE:
+        for number in range(len(queries)):
+            part = slice(number, number + 1)
+            _best(where, queries[part], _alone(where, queries[part], k), (found[0][part], found[1][part]))
+        return found
     with BLAS.single() as threads:
-        where = _Slice.of(vectors, metric, rows, halves)
-        size = 1 if len(queries) <= _ALONE else min(_TOGETHER, -(-len(queries) // threads))
-        starts = range(0, len(queries), size)
+        size = min(_TOGETHER, -(-len(queries) // threads))
 
         def answer(start: int) -> None:
-            asked = queries[start : start + size]
-            hits = _alone(where, asked, k, threads) if size == 1 else _together(where, asked, k)
-            _best(where, asked, hits, (found[0][start : start + size], found[1][start : start + size]))
+            part = slice(start, start + size)
+            _best(where, queries[part], _together(where, queries[part], k), (found[0][part], found[1][part]))
 
-        for _ in shared_out(answer, starts, 1 if size == 1 else threads):
+        for _ in shared_out(answer, range(0, len(queries), size), threads):
             pass
     return found
 
 
-def _alone(where: _Slice, query: np.ndarray, k: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+def _alone(where: _Slice, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of one query (1, D): which query (zeros), and which rows of `where.vectors`."""
-    scores = _all_scores(where, query[0], threads)
+    scores = _all_scores(where, query[0])
     slack = where.slack(query)[0]
     if len(scores) > k:
         whole = len(scores) // _TILE * _TILE
@@ -160,27 +164,35 @@ def _alone(where: _Slice, query: np.ndarray, k: int, threads: int) -> tuple[np.n
     return np.zeros(len(places), np.int64), where.at(places)
 
 
-def _all_scores(where: _Slice, query: np.ndarray, threads: int) -> np.ndarray:
-    """Approximate scores (n,) of a slice; a large one is read by several threads in small shares."""
-    dense = where.rows is not None and len(where.rows) >= _DENSE * len(where.vectors)
-    rows = None if dense else where.rows
-    scores = np.empty(len(where.vectors) if rows is None else len(rows), np.float32)
+def _all_scores(where: _Slice, query: np.ndarray) -> np.ndarray:
+    """Approximate scores (n,) of a slice.
+
+    One product reads all rows: on one thread where they nearly fit the cache, since there BLAS threads that wait for
+    each other cost more than they bring; else on as many as the BLAS has. A slice that is not most of the gallery is
+    copied bit by bit, on our own threads.
+    """
+    rows = where.rows
+    if rows is None or len(rows) >= _DENSE * len(where.vectors):
+        with nullcontext() if where.vectors.size >= _LARGE else BLAS.single():
+            scores: np.ndarray = where.vectors @ query
+        if where.halves is not None:
+            scores -= where.halves
+        return scores if rows is None else scores[rows]
+    scores = np.empty(len(rows), np.float32)
 
     def fill(begin: int) -> None:
-        part = scores[begin : begin + _SHARE]
-        if rows is None:
-            np.dot(where.vectors[begin : begin + _SHARE], query, out=part)
-            return
-        some, copied = rows[begin : begin + _SHARE], np.empty((min(_GATHER, len(part)), len(query)), np.float32)
-        for first in range(0, len(part), _GATHER):
-            np.dot(where.copy(some[first : first + _GATHER], copied), query, out=part[first : first + _GATHER])
+        end = min(begin + _SHARE, len(rows))
+        copied = np.empty((_GATHER, len(query)), np.float32)
+        for first in range(begin, end, _GATHER):
+            part = slice(first, min(first + _GATHER, end))
+            np.dot(where.copy(rows[part], copied), query, out=scores[part])
 
-    small = scores.size * len(query) < _LARGE
-    for _ in shared_out(fill, range(0, len(scores), _SHARE), 1 if small else threads):
-        pass
+    with BLAS.single() as threads:
+        for _ in shared_out(fill, range(0, len(rows), _SHARE), threads):
+            pass
     if where.halves is not None:
-        scores -= where.halves if rows is None else where.halves[rows]
-    return scores[where.rows] if dense else scores
+        scores -= where.halves[rows]
+    return scores
 
 
 def _together(where: _Slice, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +239,7 @@ def _one_by_one(where: _Slice, queries: np.ndarray, k: int) -> tuple[np.ndarray,
     rows, scores = np.full((len(queries), k), -1, np.int64), np.empty((len(queries), k), np.float32)
     for number in range(len(queries)):
         asked = queries[number : number + 1]
-        _best(where, asked, _alone(where, asked, k, 1), (rows[number : number + 1], scores[number : number + 1]))
+        _best(where, asked, _alone(where, asked, k), (rows[number : number + 1], scores[number : number + 1]))
     query, _ = np.nonzero(rows >= 0)
     return query, rows[rows >= 0] - where.first
 

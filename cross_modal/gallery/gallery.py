@@ -11,6 +11,7 @@ always narrows before the search, so that nothing is lost by it.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -248,7 +249,8 @@ class Gallery:
 
         matrix = self.matrix()
         among = np.flatnonzero(where.mask(matrix.facts)) if where else None
-        rows, scores = nearest(matrix.vectors, queries, k, self.binding.metric, rows=among)
+        halves = None if self.binding.metric == "cosine" else matrix.halves
+        rows, scores = nearest(matrix.vectors, queries, k, self.binding.metric, rows=among, halves=halves)
         ids = np.append(matrix.ids, [None])[rows]  # −1 is the last: none
         return Hits(ids, scores, True, None, time.perf_counter() - begin, lambda: rows)
 
@@ -265,13 +267,17 @@ class Gallery:
 
         path = Path(path)
         card = {"format": FORMAT, "binding": self.binding.to_dict()}
-        table = self.rows(columns=self.columns).replace_schema_metadata({_METADATA: json.dumps(card).encode()})
+        schema = self._backend.schema.with_metadata({_METADATA: json.dumps(card).encode()})
+        ids = self.rows(columns=["id"])["id"].to_pylist()
         draft = path.with_name(f".{path.name}.part")
         try:
-            pq.write_table(table, draft, compression="zstd", row_group_size=_WRITE_ROWS)
+            with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+                for at in range(0, len(ids), _WRITE_ROWS):  # thumbnails of a million rows need not be in memory at once
+                    writer.write_table(self.row(ids[at : at + _WRITE_ROWS], schema.names).cast(schema))
             draft.replace(path)
         except OSError as error:
-            raise CrossModalError(f"{path}: expected a file to write to, found {error.strerror or error}") from None
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise CrossModalError(f"{path}: expected a file to write to, found {reason}") from None
         finally:
             draft.unlink(missing_ok=True)
         return path

@@ -45,6 +45,13 @@ class Matrix:
         return self.facts["id"].to_numpy()
 
     @cached_property
+    def halves(self) -> np.ndarray:
+        """(N,) float32: half of each embedding's squared length, which Euclidean searches need every time."""
+        from cross_modal.gallery.exact_scores import halved_squares
+
+        return halved_squares(self.vectors)
+
+    @cached_property
     def _places(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.ids)}
 

@@ -117,6 +117,11 @@ class Loop:
             raise CrossModalError(
                 f"training: expected steps and accumulate of at least 1, found {config.steps} and {config.accumulate}"
             )
+        if "eer" in config.monitor.split("/"):
+            raise CrossModalError(
+                "training.monitor: expected a metric that grows as the twin gets better (auto watches 1 − EER where "
+                f"there are pairs), found {config.monitor!r}"
+            )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
         shared = shared or SharedParts.alone()

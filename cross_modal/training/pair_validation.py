@@ -99,7 +99,7 @@ class PairValidation:
             features=self.features,
         )
         ends, scorer = self.rows.ends, PairScorer.of(twin, self.head)
-        scores = [scorer.score(embeddings[ends[0]], embeddings[end]) for end in ends[1:]]
+        scores = [scorer.score_items(embeddings, ends[0], end) for end in ends[1:]]
         measured = self._measured(scores)
         return {f"validation/verification/{name}": value for name, value in measured.items() if name != SCORE} | {
             SCORE: measured[SCORE]

@@ -115,7 +115,8 @@ def resample(
         seed: Their seed.
 
     Returns:
-        Name → (at most `resamples`,) float64; nothing at all where fewer than half of the resamples could be used.
+        Name → (at most `resamples`,) float64; nothing at all where fewer than half of the resamples could be used, or
+        all is of one owner: he is drawn every time, and nothing would ever vary.
 
     Raises:
         CrossModalError: Owners that are not one for each side of each pair, or no resamples.
@@ -132,6 +133,8 @@ def resample(
     numbers = np.unique(np.concatenate([left, right]), return_inverse=True)[1]
     left, right = numbers[: len(left)], numbers[len(left) :]
     count = int(numbers.max()) + 1
+    if count < 2:
+        return {}
     drawn: dict[str, list[np.ndarray]] = {}
     remaining, used = resamples, 0
     while remaining:

@@ -79,13 +79,14 @@ def rate_estimate(value: float, drawn: np.ndarray | None, independent: int) -> E
 
     Returns:
         The central 95 % of the resampled values, which always hold the rate itself; Clopper and Pearson's interval
-        where there are none; and the wider of both where no case, or every case, was hit.
+        where there are none; and the wider of both where no case, or every case, was hit, or all are one owner's:
+        resamples show the same rate then, whatever is drawn.
 
     >>> rate_estimate(0.0, np.zeros(100), independent=100).high.__round__(3)
     0.036
     """
     low, high = (value, value) if drawn is None else central(drawn)
-    if drawn is None or value <= 0 or value >= 1:
+    if drawn is None or value <= 0 or value >= 1 or independent < 2:
         hits = value * independent
         exact = (
             0.0 if hits <= 0 else float(beta.ppf(0.025, hits, independent - hits + 1)),

@@ -82,6 +82,22 @@ class PairScorer:
         parts = [self._score(a[at : at + ROWS], b[at : at + ROWS]) for at in range(0, len(a), ROWS)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
+    def score_items(self, embeddings: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Scores pairs of embedded items, of which each may stand in many pairs.
+
+        Args:
+            embeddings: (N, dim) float32.
+            a: (M,) int64, index of each pair's first item.
+            b: (M,) int64, index of its second.
+
+        Returns:
+            (M,) float64, as `score` of the gathered rows, which are never all in memory.
+        """
+        parts = [
+            self.score(embeddings[a[at : at + ROWS]], embeddings[b[at : at + ROWS]]) for at in range(0, len(a), ROWS)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
     def _score(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         if self.head is None:
             return pair_scores(a, b, self.metric)

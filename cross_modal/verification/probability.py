@@ -203,9 +203,10 @@ def held_out_probabilities(
     prior: float = 0.5,
     seed: int = 0,
 ) -> np.ndarray | None:
-    """Probabilities of pairs from maps that were fitted without the owners of their first items.
+    """Probabilities of pairs from maps that were fitted without the owner of one of their items.
 
     The error of a map on the pairs that it was fitted to says little; isotonic regression's is nearly none by design.
+    Whose item stands first does not matter: of a pair's two folds the lower one is held out.
 
     Args:
         scores: (M,) higher is more alike.
@@ -221,12 +222,13 @@ def held_out_probabilities(
     numbers = np.unique(np.concatenate(owners), return_inverse=True)[1]
     fold = np.random.default_rng(seed).permutation(int(numbers.max()) + 1) % FOLDS
     first, second = fold[numbers[: len(scores)]], fold[numbers[len(scores) :]]
+    out = np.minimum(first, second)
     found = np.full(len(scores), np.nan)
-    for held in np.unique(first).tolist():
+    for held in np.unique(out).tolist():
         rest = (first != held) & (second != held)
         if not same[rest].any() or same[rest].all():
             return None
-        found[first == held] = fit_probability(scores[rest], same[rest], method, prior)(scores[first == held])
+        found[out == held] = fit_probability(scores[rest], same[rest], method, prior)(scores[out == held])
     return found
 
 

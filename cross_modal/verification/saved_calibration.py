@@ -191,6 +191,8 @@ class SavedCalibration:
             os.close(handle)
             save_file(tensors, aside)
             _put(aside, folder / SCORES)
+        else:  # those of an earlier calibration tell nothing of this one
+            (folder / SCORES).unlink(missing_ok=True)
         handle, aside = tempfile.mkstemp(prefix=".verification-", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(self.to_dict(), file, indent=2, ensure_ascii=False, allow_nan=False)

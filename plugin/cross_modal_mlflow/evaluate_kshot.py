@@ -28,7 +28,8 @@ from cross_modal.fewshot.kshot_sides import LearningSide, TestSide
 from cross_modal.fewshot.prompts import read_templates
 from cross_modal.fewshot.support_views import kind_of_views
 from cross_modal_mlflow.counting import counting, summed
-from cross_modal_mlflow.evaluate_model import leak_notes, on_device
+from cross_modal_mlflow.device import on_device
+from cross_modal_mlflow.evaluate_model import leak_notes
 from cross_modal_mlflow.kshot_outcome import KShotOutcome, log_kshot
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.pipeline import log_items

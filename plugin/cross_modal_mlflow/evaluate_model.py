@@ -23,6 +23,7 @@ from cross_modal.fewshot.lake_runs import read_lake_runs, score_lake_runs
 from cross_modal.fewshot.mixture import Mixture
 from cross_modal.verification.pair_scorer import load_pair_scorer
 from cross_modal.verification.saved_calibration import SavedCalibration
+from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.measurement import classes_trained_on, embed, protocol, settings_for
 from cross_modal_mlflow.open_set_measurement import measure_strangers
@@ -142,10 +143,3 @@ def leak_notes(card: dict[str, Any], items: Items) -> list[str]:
         f"{len(seen)} of the {len(items.classes)} classes have the name of a class that the model was trained on "
         f"({seen[0]}): where they are the same, this does not measure unseen classes"
     ]
-
-
-def on_device(twin: TwinEncoder) -> TwinEncoder:
-    """The twin on the GPU, where there is one."""
-    import torch
-
-    return twin.to("cuda") if torch.cuda.is_available() else twin

@@ -13,7 +13,7 @@ from cross_modal.encoders.saved_twin import load_twin
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.pair_scorer import load_pair_scorer
 from cross_modal.verification.saved_calibration import SavedCalibration
-from cross_modal_mlflow.evaluate_model import on_device
+from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.pair_data import as_pairs, log_pair_data, one_split, pair_protocol, read_pair_source
 from cross_modal_mlflow.pair_evidence import log_pair_evidence
 from cross_modal_mlflow.pair_measurement import measure_pairs, score_pairs, triplet_accuracy

@@ -20,6 +20,7 @@ from cross_modal.fewshot.support_votes import votes
 from cross_modal.gallery.cohort import ATTACHMENT, Cohort, Kind
 from cross_modal.gallery.cross_fitted import ReferenceRejection, learn_rejection
 from cross_modal.gallery.filter import Filter
+from cross_modal_mlflow.gallery_supports import SupportRows
 from cross_modal_mlflow.logged_support import LoggedSupport
 from cross_modal_mlflow.support_classifier import fit_support
 
@@ -138,7 +139,7 @@ class GalleryClassifier:
         if not len(gallery):
             raise CrossModalError(f"gallery {gallery.location}: expected labelled references, found an empty gallery")
         matrix = gallery.matrix()
-        rows = _Rows.of(gallery, matrix, where)
+        rows = SupportRows.of(gallery, matrix, where)
         shots, texts, notes = rows.roles(kind)
         support = LoggedSupport(
             images=matrix.vectors[shots],
@@ -237,70 +238,6 @@ class GalleryClassifier:
         if self.texts:
             heard.append(Voter("its text", text / total, None))
         return tuple(sorted(heard, key=lambda voter: -(voter.share or 0.0))[:VOTERS])
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The columns of a gallery that supports are chosen by, and which rows may be one."""
-
-    where: str
-    labels: np.ndarray
-    kinds: np.ndarray
-    groups: np.ndarray
-    contents: np.ndarray
-    splits: np.ndarray
-    usable: np.ndarray
-    forged: int
-
-    @classmethod
-    def of(cls, gallery: Gallery, matrix: Matrix, where: Filter | None) -> _Rows:
-        labels = matrix.column("label")
-        labelled = np.array([label is not None for label in labels], bool)
-        asked = where.mask(matrix.facts) if where else np.ones(len(labels), bool)
-        if not asked.any():
-            raise CrossModalError(f"--where {where}: expected references that it keeps, found none of {len(labels):,}")
-        genuine = np.array([value is not False for value in matrix.column("genuine")], bool)
-        usable = labelled & asked & genuine
-        if not usable.any():
-            found = f"{int(asked.sum()):,} without" if not (labelled & asked).any() else "forgeries only"
-            raise CrossModalError(f"gallery {gallery.location}: expected references with a label, found {found}")
-        return cls(
-            gallery.location,
-            labels,
-            matrix.column("kind"),
-            matrix.column("group"),
-            matrix.column("content"),
-            matrix.column("split"),
-            usable,
-            int((labelled & asked & ~genuine).sum()),
-        )
-
-    def roles(self, kind: Kind) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Rows that are shots, rows that are class texts, and sentences about what stands in for what."""
-        images = np.flatnonzero(self.usable & (self.kinds == "image"))
-        texts = np.flatnonzero(self.usable & (self.kinds == "text"))
-        if kind == "image":
-            notes = [] if len(images) else ["the gallery holds no labelled pictures: classes are known by texts alone"]
-            return images, texts, notes
-        if len(texts):
-            return texts, images[:0], []
-        return images, texts, ["the gallery holds no labelled texts: texts are compared with pictures"]
-
-    def notes(self) -> list[str]:
-        """Sentences about rows that were left out, or that the model may know too well."""
-        notes = [] if not self.forged else [f"{self.forged:,} references that are not genuine support nothing"]
-        trained = int((self.splits[self.usable] == "train").sum())
-        if 2 * trained > int(self.usable.sum()):
-            notes.append(
-                "most references are of the train split: if the model was trained on these classes, scores and "
-                "confidences flatter"
-            )
-        return notes
-
-
-def methods() -> list[str]:
-    """The names of classifiers."""
-    return list(METHODS)
 
 
 def method_named(name: str) -> str:

@@ -47,7 +47,7 @@ def open_bound(location: str, model: str | None, store: Callable[[], Store]) -> 
     """
     from cross_modal.gallery.binding import Binding
     from cross_modal.gallery.gallery import Gallery
-    from cross_modal_mlflow.evaluate_model import on_device
+    from cross_modal_mlflow.device import on_device
 
     gallery = Gallery.open(location)
     reference = model or gallery.binding.model

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cross_modal.encoders.twin import TwinEncoder
     from cross_modal.gallery.gallery import Gallery
 
-WEIGHT = 0.5  # share of the tokens in the mixture
+WEIGHT = 0.25  # share of the tokens in the mixture
 
 
 @dataclass

@@ -30,7 +30,7 @@ def look_after(call: Call, options: IndexOptions) -> None:
     where = Filter.parse(options.where)
     with Gallery.open(options.gallery) as gallery:
         about: dict[str, Any] = {"gallery": gallery.location, "version": gallery.version, "references": len(gallery)}
-        if options.list:
+        if options.show:
             about |= _list(gallery, where, options.limit)
         elif options.delete is not None:
             count = gallery.delete(where if options.where else options.delete)

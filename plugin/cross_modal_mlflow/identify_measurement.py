@@ -20,7 +20,7 @@ from cross_modal.fewshot.rejection import accepted
 from cross_modal.gallery.identification_measure import IdentificationMeasure, measure_identification
 from cross_modal.gallery.item_ids import DIGITS
 from cross_modal_mlflow.commands.identify import about
-from cross_modal_mlflow.evaluate_model import on_device
+from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.identification_figures import detection_figure
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.report import Report

@@ -73,7 +73,7 @@ def score_pairs(twin: TwinEncoder, scorer: PairScorer, pairs: Pairs, data: DataC
     items = pairs.items.take(used)
     store = FeatureStore.open() if data.feature_store else None
     embedded = embed_pair_items(twin, items, data, store)
-    scores = np.asarray(scorer.score(embedded[a], embedded[b]), np.float64)
+    scores = scorer.score_items(embedded, a, b)
     owners = owners_of_pairs(pairs)
     kinds = comparisons(shown(items, twin), a, b)
     return ScoredPairs(scores, kinds, owners, pairs.same, pairs.score, pairs)

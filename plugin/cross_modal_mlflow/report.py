@@ -31,6 +31,8 @@ _SHARES = (  # parts of names of what is shown as a percentage
     "/eer",
     "balanced_accuracy",
     "true_accepts_at",
+    "identification_rate",
+    "rank1",
 )
 
 
@@ -153,7 +155,7 @@ def _number(name: str, value: float) -> str:
 
 def _order(name: str) -> tuple[Any, ...]:
     """Episodes, retrieval, the rest; numbers inside a name by their size."""
-    sections = ("episodes", "open_set", "lake", "retrieval", "verification")
+    sections = ("episodes", "open_set", "lake", "retrieval", "verification", "identification")
     head = name.split("/")[0]
     place = sections.index(head) if head in sections else len(sections)
     pieces = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in _split_digits(name)]

@@ -24,7 +24,7 @@ from cross_modal.verification.pair_embedding import embed_pair_items
 from cross_modal.verification.pair_scorer import PairScorer, load_pair_scorer
 from cross_modal.verification.references import How, decide_by_references, far_references
 from cross_modal.verification.saved_calibration import SavedCalibration
-from cross_modal_mlflow.evaluate_model import on_device
+from cross_modal_mlflow.device import on_device
 
 UNCALIBRATED = "the model has no calibration (it was trained without validation pairs): no threshold, no probability"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cross_modal.encoders.twin import TwinEncoder
+    from cross_modal.verification.references import FarReference
     from cross_modal_mlflow.gallery_identifier import Identifier
 
+SHOWN = 20  # far references on the terminal, the farthest first
 EXAMPLES = """\
 examples:
   cross-modal identify staff.gallery door.png                      who is it, or nobody
@@ -191,11 +194,13 @@ def _check(call: Call, identifier: Identifier, folder: Path) -> int:
         protocol = {**about(identifier)}
         protocol["far"] = [
             {"identity": who, "reference": each.name, "score": each.score, "expected": each.threshold}
-            for who, references in far.items()
-            for each in references
+            for who, each in _each(far)
         ]
         write_json(Report(call.command, protocol, {"identification/far_references": float(total)}), call.json)
-    lines = [f"{who}: {each.sentence()}" for who, references in far.items() for each in references]
+    worst = sorted(((each.score, who, each) for who, each in _each(far)), key=lambda found: found[:2])
+    lines = [f"{who}: {each.sentence()}" for _, who, each in worst[:SHOWN]]
+    if total > SHOWN:
+        lines.append(f"… and {total - SHOWN} more (--json FILE has them all)")
     single = int((enrolment.counts == 1).sum())
     lines.append(
         f"checked: {len(enrolment.references):,} references of {len(enrolment):,} identities, {total} far from their "
@@ -203,3 +208,7 @@ def _check(call: Call, identifier: Identifier, folder: Path) -> int:
     )
     print_lines(stdout(), lines)
     return 0
+
+
+def _each(far: Mapping[str, list[FarReference]]) -> list[tuple[str, FarReference]]:
+    return [(who, each) for who, references in far.items() for each in references]

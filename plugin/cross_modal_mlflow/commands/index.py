@@ -22,7 +22,7 @@ examples:
   cross-modal index runs:/RUN_ID/model --gallery refs.gallery            the test split of what it was trained on
   cross-modal index models:/birds@champion --data photos/ --split all --gallery birds.gallery
   cross-modal index model/ --data items.csv --of each --gallery milvus:http://host:19530#items
-  cross-modal index --gallery refs.gallery --list --where label=cat
+  cross-modal index --gallery refs.gallery --show --where label=cat
   cross-modal index --gallery refs.gallery --delete old.png older.png
   cross-modal index --gallery refs.gallery --versions
   cross-modal index --gallery refs.gallery --export refs.parquet
@@ -31,7 +31,7 @@ A gallery is a folder (LanceDB), or milvus:FILE.db or milvus:http://HOST:PORT#NA
 the embeddings of one model and refuses every other one. Indexing again encodes what is new or changed and nothing else;
 a run that was killed goes on where it stopped. A filter is column=value, with != < <= > >= and ~ (contains);
 label=a|b is either."""
-UPKEEP = ("list", "delete", "versions", "tag", "export", "ann")
+UPKEEP = ("show", "delete", "versions", "tag", "export", "ann")
 
 
 @dataclass
@@ -50,9 +50,9 @@ class IndexOptions:
         prune: Take rows of this source away whose items are gone from it.
         cohort: A source whose validation split settles how near strangers come ("identify" needs it); "auto" takes the
             indexed one's, "none" leaves it out.
-        list: Show rows instead of writing any.
-        where: With --list and --delete: only rows of these filters, e.g. label=cat split!=train.
-        limit: With --list: rows at most.
+        show: Show rows instead of writing any.
+        where: With --show and --delete: only rows of these filters, e.g. label=cat split!=train.
+        limit: With --show: rows at most.
         delete: Take rows of these ids away; without ids, those of --where.
         versions: Show the versions that can be opened.
         tag: Name the present version, so that it is kept.
@@ -70,7 +70,7 @@ class IndexOptions:
     batch: int = 256
     prune: bool = False
     cohort: str = "auto"
-    list: bool = False
+    show: bool = False
     where: list[str] = field(default_factory=list)
     limit: int = 20
     delete: list[str] | None = None
@@ -115,8 +115,8 @@ def check(options: IndexOptions) -> None:
         )
     if len(asked) > 1:
         raise CrossModalError(f"--{asked[1]}: expected one thing at a time, found --{asked[0]} beside it")
-    if options.where and not options.list and options.delete is None:
-        raise CrossModalError("--where: expected --list or --delete beside it, found neither")
+    if options.where and not options.show and options.delete is None:
+        raise CrossModalError("--where: expected --show or --delete beside it, found neither")
     if options.delete is not None and bool(options.delete) == bool(options.where):
         found = "both" if options.where else "neither"
         raise CrossModalError(f"--delete: expected ids, or --where FILTER, found {found}")
@@ -136,7 +136,7 @@ def _parse(call: Call, config: str | None) -> IndexOptions:
         command=call.command,
         examples=EXAMPLES,
         usage="MODEL [--data SOURCE] --gallery PATH [options]\n"
-        "       cross-modal index --gallery PATH --list | --delete | --versions | --tag | --export | --ann [options]",
+        "       cross-modal index --gallery PATH --show | --delete | --versions | --tag | --export | --ann [options]",
         positionals=["model"],
         config=config,
     )
@@ -160,7 +160,7 @@ def _index(call: Call, options: IndexOptions, folder: Path) -> None:
     from cross_modal.gallery.binding import Binding
     from cross_modal.gallery.gallery import Gallery
     from cross_modal.gallery.indexing import IndexConfig, index_items
-    from cross_modal_mlflow.evaluate_model import on_device
+    from cross_modal_mlflow.device import on_device
     from cross_modal_mlflow.gallery_progress import counting
     from cross_modal_mlflow.phases import Clock, working
     from cross_modal_mlflow.summary import stderr

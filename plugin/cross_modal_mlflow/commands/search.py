@@ -48,7 +48,7 @@ class SearchOptions:
         where: Only among references that fulfil these conditions.
         by_class: The best hit of each class in place of the best hits.
         rerank: Look at the best ones again, token by token (late interaction). Measure whether your model gains by
-            it: models trained through their pooled embedding need not.
+            it: on glyphs, whose twin was trained through its pooled embedding, it changed next to nothing.
         rerank_depth: How many are looked at again.
         rerank_weight: Share of the token scores in the new order, 0 to 1.
         html: Write what was found, with pictures, as one page to this file.
@@ -69,7 +69,7 @@ class SearchOptions:
     by_class: bool = False
     rerank: bool = False
     rerank_depth: int = 50
-    rerank_weight: float = 0.5
+    rerank_weight: float = 0.25
     html: str | None = None
     out: str | None = None
     items: DataConfig = field(default_factory=DataConfig)

@@ -22,7 +22,7 @@ from cross_modal.errors import CrossModalError
 from cross_modal.training.loop import TrainingResult
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
-from cross_modal_mlflow.evaluate_model import on_device
+from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import working

@@ -23,7 +23,7 @@ from cross_modal.errors import CrossModalError
 from cross_modal.rebuild import rebuild
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.validation import SCORE
-from cross_modal_mlflow.evaluate_model import on_device
+from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.measurement import embed
 from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.store import open_store

@@ -149,5 +149,7 @@ def test_a_sample_reaches_every_class_in_time() -> None:
 def test_classes_that_make_no_pairs(sizes: list[int], message: str) -> None:
     with pytest.raises(CrossModalError, match=message):
         ClassPairs(words(sizes), PairBatchConfig(), seed=0)
+    with pytest.raises(CrossModalError, match=r"pairs\.batch\.pairs: expected at least 2, one of either verdict"):
+        ClassPairs(words([2, 2]), PairBatchConfig(pairs=1), seed=0)
     with pytest.raises(CrossModalError, match=r"pairs\.hard_negatives: expected a share from 0 to 1, found 2"):
         ClassPairs(words([2, 2]), PairBatchConfig(), seed=0, hard=2)

@@ -48,9 +48,18 @@ def test_a_step_is_a_function_of_seed_and_number() -> None:
     assert one.batch(3).tolist() != another.batch(3).tolist()
 
 
-def test_one_pair_a_step_is_legal() -> None:
-    assert of_each(PairBatchConfig(pairs=1)) == (1, 0)
-    assert len(PairBatches(4, PairBatchConfig(pairs=1, same=None), 0, np.array([True] * 4)).batch(0)) == 1
+def test_one_pair_a_step_is_legal_where_it_needs_no_share_of_either_verdict() -> None:
+    same = np.arange(4) < 2
+    assert len(PairBatches(4, PairBatchConfig(pairs=1, same=None), 0, same).batch(0)) == 1
+    assert len(PairBatches(4, PairBatchConfig(pairs=1), 0).batch(0)) == 1
+    with pytest.raises(
+        CrossModalError, match=r"pairs\.batch\.pairs: expected at least 2, one of either verdict, found 1"
+    ):
+        PairBatches(4, PairBatchConfig(pairs=1), 0, same)
+
+
+def test_a_batch_has_one_of_either_verdict_at_least() -> None:
+    assert of_each(PairBatchConfig(pairs=2, same=0.01)) == of_each(PairBatchConfig(pairs=2, same=0.99)) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,36 @@ def test_text_pairs(tmp_path):
     assert abs(len(pairs.split("test")) - 20) <= 2
 
 
+@pytest.mark.parametrize(
+    ("written", "same"), [("TRUE", True), (" yes ", True), ("1.0", True), ("0.0", False), ("No", False)]
+)
+def test_verdicts_as_tables_write_them(tmp_path, written, same):
+    """A table that held an empty cell once writes its verdicts as 1.0 and 0.0."""
+    pairs = read_pairs(write(tmp_path, f"text_a,text_b,same\na,b,{written}\nc,d,1\n"))
+    assert pairs.same.tolist() == [same, True]
+
+
 def test_the_seed_decides(tmp_path):
     source = write(tmp_path, questions(40))
     by_seed = [read_pairs(source, DataConfig(seed=seed)).splits.tolist() for seed in (0, 0, 1)]
     assert by_seed[0] == by_seed[1] != by_seed[2]
+
+
+def test_splits_do_not_depend_on_where_the_data_lies_or_the_reader_stands(tmp_path, monkeypatch):
+    lines = "\n".join(f"{n}.png,{n + 1}.png,{n % 4 // 2}" for n in range(0, 80, 2))
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        for number in range(80):
+            Image.new("L", (3, 3), number).save(folder / f"{number}.png")
+        write(folder, f"image_a,image_b,same\n{lines}\n")
+    found = [
+        read_pairs(str(folder / "pairs.csv")).splits.tolist() for folder in (tmp_path / "here", tmp_path / "there")
+    ]
+    for folder, source in ((tmp_path / "here", "pairs.csv"), (tmp_path, "there/pairs.csv")):
+        monkeypatch.chdir(folder)
+        found.append(read_pairs(source).splits.tolist())
+    assert all(splits == found[0] for splits in found)
+    assert set(found[0]) == {"train", "validation", "test"}
 
 
 def test_equal_pictures_are_one_item_wherever_they_lie(tmp_path):
@@ -98,6 +124,13 @@ def test_one_item_on_both_sides_is_a_bad_row(tmp_path):
     assert pairs.rows.tolist() == [1, 3]
     assert pairs.items.texts.tolist() == ["x", "y", "u", "v"]
     assert [str(bad).split(":")[0] for bad in pairs.skipped] == ["pairs.csv row 2"]
+
+
+def test_spaces_at_the_end_make_no_other_text(tmp_path):
+    with pytest.raises(CrossModalError, match=r"row 2: expected different items .* found the text 'z' on both"):
+        read_pairs(write(tmp_path, "text_a,text_b,same\nx,y,1\nz, z,0\n"))
+    with pytest.raises(CrossModalError, match=r"row 2: is in test, but row 1 is in train and connected with it"):
+        read_pairs(write(tmp_path, "text_a,text_b,same,split\na,b ,1,train\nb,c,0,test\n"))
 
 
 def test_two_files_of_one_picture_are_one_item_on_both_sides(tmp_path):
@@ -172,6 +205,13 @@ def test_faults_are_one_line(tmp_path, text, message):
     with pytest.raises(CrossModalError, match=message) as error:
         read_pairs(write(tmp_path, text))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("cell", ['["two", "captions"]', '{"en": "a cat"}'])
+def test_a_cell_that_is_no_text_is_not_written_out_and_trained_on(tmp_path, cell):
+    rows = f'{{"text_a": "x", "text_b": "y", "same": 1}}\n{{"text_a": {cell}, "text_b": "z", "same": 0}}\n'
+    with pytest.raises(CrossModalError, match=r"^pairs\.jsonl row 2: found a cell that holds a .*, expected one text$"):
+        read_pairs(write(tmp_path, rows, "pairs.jsonl"))
 
 
 def test_kind_of(tmp_path):

@@ -24,6 +24,18 @@ def test_splits_are_always_filled(tmp_path):
     assert set(items.splits) == {"train", "validation", "test"}
 
 
+def test_splits_of_pictures_without_labels_do_not_depend_on_where_the_data_lies(tmp_path, monkeypatch):
+    found = []
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        manifest(folder, 40)
+        (folder / "items.csv").write_text("\n".join(["image,text", *(f"{n}.jpg,caption {n}" for n in range(40))]))
+        found.append(read_items(str(folder / "items.csv")).splits.tolist())
+    monkeypatch.chdir(tmp_path / "here")
+    found.append(read_items("items.csv").splits.tolist())
+    assert found[0] == found[1] == found[2]
+
+
 def test_an_unreadable_picture_has_file_row_and_the_name_as_written(tmp_path):
     source = manifest(tmp_path)
     (tmp_path / "3.jpg").write_text("rubbish")

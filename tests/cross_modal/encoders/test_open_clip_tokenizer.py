@@ -111,3 +111,12 @@ def test_clips_own_tokenizer_has_no_files():
     tokenizer = OpenClipTokenizer("X", {"context_length": 10})
     assert tokenizer.files() is None
     assert tokenizer(["a cat"]).tolist() == [[49406, 320, 2368, 49407] + [0] * 6]
+
+
+@torch.no_grad()
+def test_tokens_of_hugging_face_say_their_letters(folder, no_network):
+    _, text = load_open_clip("hf", str(folder))
+    spans = text.token_spans("a small  cat")
+    assert spans.pieces == ("<s>", "a", "small", "cat", "</s>")
+    assert spans.words == (("a", (1,)), ("small", (2,)), ("cat", (3,)))
+    assert len(spans) == text.eval()(text.tokenize(["a small  cat"])).values.shape[1]

@@ -182,6 +182,10 @@ def test_no_training_items_and_unknown_monitors_are_named(tmp_path: Path) -> Non
     lonely = items.take(np.flatnonzero(items.labels == items.split("train").labels[0]))
     with pytest.raises(CrossModalError, match="shapes: expected at least 2 classes to train on, found 1"):
         train(experiment(), lonely, folder=tmp_path)
+    with pytest.raises(
+        CrossModalError, match=r"training\.monitor: expected a metric that grows .* 'validation/.*/eer'"
+    ):
+        train(experiment(monitor="validation/verification/eer"), items, folder=tmp_path)
     with pytest.raises(CrossModalError, match=r"training\.monitor: expected one of .* found 'validation/luck'"):
         train(experiment(monitor="validation/luck"), items, folder=tmp_path)
     with pytest.raises(CrossModalError, match="at least 1, found 0"):

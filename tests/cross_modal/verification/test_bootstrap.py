@@ -60,6 +60,32 @@ def test_too_few_usable_resamples_give_no_interval_rather_than_a_wrong_one() -> 
     assert resample(_mean(np.zeros(2)), None, easy)["mean"].tolist() == [0] * 1000
 
 
+def test_one_owner_of_everything_cannot_be_resampled() -> None:
+    """He is drawn once each time, so that no number moves: an interval of width nought."""
+    nobody_else = np.zeros(10, np.int64)
+    assert resample(_mean(np.arange(10.0)), np.arange(10) < 5, (nobody_else, nobody_else)) == {}
+
+
+def test_weights_are_those_of_the_table_written_out() -> None:
+    """A pair of one owner stands in it as often as he was drawn; one of two as often as their draws multiplied."""
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(0, 6, 40), generator.integers(0, 6, 40)
+    values = generator.normal(size=40)
+    found = resample(_mean(values), None, (a, b), resamples=50, seed=5)["mean"]
+    draws = np.random.default_rng(5).multinomial(6, np.full(6, 1 / 6), 50).tolist()
+    written_out = [
+        np.mean(
+            [
+                value
+                for value, left, right in zip(values, a, b, strict=True)
+                for _ in range(times[left] if left == right else times[left] * times[right])
+            ]
+        )
+        for times in draws
+    ]
+    assert found == pytest.approx(written_out)
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(CrossModalError, match="at least 1 resample, found 0"):
         resample(_mean(np.zeros(2)), None, (np.arange(2), np.arange(2)), resamples=0)

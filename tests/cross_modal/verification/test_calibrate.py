@@ -97,6 +97,13 @@ def test_what_limits_the_numbers_is_said(count: int, method: Method, sentence: s
     assert any(sentence in note for note in calibration.notes), calibration.notes
 
 
+def test_one_person_promises_nothing() -> None:
+    scores, same = noisy_pairs(60, 0)
+    calibration = calibrate(scores, same, Owners(np.zeros(60, np.int64), np.zeros(60, np.int64)), resamples=100)
+    assert min(calibration.eer.half_width, calibration.auc.half_width) > 0.4
+    assert any("rest on 1 label" in note for note in calibration.notes)
+
+
 def test_scores_that_run_the_wrong_way_are_noticed_and_answered_with_the_prior() -> None:
     scores, same = noisy_pairs(400, 5)
     calibration = calibrate(-scores, same, _alone(400), resamples=50)
@@ -111,6 +118,16 @@ def test_people_who_differ_are_measured_and_pairs_without_people_are_not() -> No
     assert (spread.mean, spread.between, spread.within) == pytest.approx((3, 1, 1), rel=0.4)
     rows = np.arange(len(same))
     assert calibrate(scores, same, Owners(rows, rows[::-1], "item"), resamples=20).spread is None
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_pairs_that_are_turned_round_give_the_very_same_calibration(method: Method) -> None:
+    scores, same = noisy_pairs(200, 0)
+    a, b = np.random.default_rng(0).integers(0, 20, (2, 200))
+    one, other = (
+        calibrate(scores, same, owners, probability=method, resamples=50) for owners in (Owners(a, b), Owners(b, a))
+    )
+    assert one == other
 
 
 def test_the_seed_moves_intervals_and_nothing_else() -> None:

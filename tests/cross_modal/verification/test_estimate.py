@@ -30,6 +30,13 @@ def test_resamples_decide_where_there_were_errors_and_hold_the_rate() -> None:
     assert rate_estimate(0.5, np.linspace(0.1, 0.3, 11), 5).high == 0.5
 
 
+def test_errors_of_a_single_owner_have_an_interval_too() -> None:
+    """Whoever is drawn, he or nobody: every resample shows the same rate."""
+    found = rate_estimate(0.4, np.full(1000, 0.4), 1)
+    assert found.low < 0.01
+    assert found.high > 0.97
+
+
 def test_the_complement_turns_the_interval_round() -> None:
     assert Estimate(0.25, 0.125, 0.5).complement() == Estimate(0.75, 0.5, 0.875)
 

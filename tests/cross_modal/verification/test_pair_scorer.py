@@ -1,5 +1,6 @@
 """A pair's score: cosine, minus a distance, or the head's; the same from either side to the last bit."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,29 @@ def test_many_pairs_are_scored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(pair_scorer, "ROWS", 7)
     assert np.array_equal(PairScorer("cosine", head(8)).score(a, b), whole)
     assert PairScorer("cosine").score(a[:0], b[:0]).shape == (0,)
+
+
+def test_pairs_of_items_are_gathered_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    embeddings = generator.normal(size=(20, 8)).astype(np.float32)
+    a, b = generator.integers(0, 20, (2, 100))
+    for scorer in (PairScorer("cosine"), PairScorer("euclidean"), PairScorer("cosine", head(8))):
+        whole = scorer.score(embeddings[a], embeddings[b])
+        monkeypatch.setattr(pair_scorer, "ROWS", 7)
+        assert np.array_equal(scorer.score_items(embeddings, a, b), whole)
+        assert scorer.score_items(embeddings, a[:0], b[:0]).shape == (0,)
+        monkeypatch.undo()
+
+
+def test_scoring_needs_memory_for_some_pairs_and_not_for_all() -> None:
+    """Two sides of 200,000 pairs of 256 numbers are 400 MB."""
+    embeddings = np.random.default_rng(0).normal(size=(100, 256)).astype(np.float32)
+    a, b = np.random.default_rng(1).integers(0, 100, (2, 200_000))
+    tracemalloc.start()
+    PairScorer("cosine").score_items(embeddings, a, b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250e6
 
 
 def test_a_head_that_only_scales_leaves_the_twins_own_score() -> None:

@@ -127,6 +127,13 @@ class TestOnDisk:
         assert again is not None
         assert (again.calibrations, again.pairs) == (TWO.calibrations, {})
 
+    def test_scores_of_an_earlier_calibration_do_not_speak_for_a_later_one(self, tmp_path: Path) -> None:
+        TWO.save(tmp_path)
+        SavedCalibration(TWO.calibrations).save(tmp_path)
+        again = SavedCalibration.load(tmp_path)
+        assert again is not None
+        assert again.pairs == {}
+
     @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}'])
     def test_another_file_is_refused_in_one_line(self, tmp_path: Path, content: str) -> None:
         (tmp_path / FILE).write_text(content)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ def gallery(address: str) -> Iterator[Gallery]:
 class TestReach:
     def test_a_server_that_does_not_answer(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(milvus, "_PATIENCE", 0.2)
-        with pytest.raises(CrossModalError, match="milvus:http://127.0.0.1:1: expected Milvus to answer") as caught:
+        with pytest.raises(CrossModalError, match=r"milvus:http://127.0.0.1:1: expected Milvus to answer") as caught:
             Gallery.open("milvus:http://127.0.0.1:1")
         assert "\n" not in str(caught.value)
 
@@ -67,7 +68,7 @@ class TestReach:
             capture_output=True,
             text=True,
             timeout=120,
-            env=milvus.os.environ | {"PYTHONPATH": ":".join(sys.path)},
+            env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
         )
         assert "another process has it open" in done.stdout
         assert done.stdout.count("\n") == 1
