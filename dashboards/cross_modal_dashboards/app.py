@@ -6,7 +6,7 @@ import streamlit as st
 
 from cross_modal_dashboards.icon import page_icon
 
-PAGES = Path(__file__).with_name("pages")
+PAGES = Path(__file__).with_name("views")
 TITLES = {
     "matches": ("Matches", ":material/search:"),
     "sandbox": ("Few-shot sandbox", ":material/science:"),

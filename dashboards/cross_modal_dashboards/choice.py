@@ -57,7 +57,7 @@ def chosen() -> Choice:
         st.error(str(error))
         st.stop()
     if not found:
-        st.switch_page(str(Path(__file__).with_name("pages") / "welcome.py"))
+        st.switch_page(str(Path(__file__).with_name("views") / "welcome.py"))
     by_id = {each.run_id: each for each in found}
     asked = st.query_params.get(RUN)
     if asked is not None and asked not in by_id:

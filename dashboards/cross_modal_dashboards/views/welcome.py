@@ -26,7 +26,7 @@ def progress() -> None:
         st.success("The demo is done.")
         resources.runs.clear()
         if st.button("Explore it", type="primary", key="explore"):
-            st.switch_page("pages/matches.py")
+            st.switch_page("views/matches.py")
     else:
         st.error(f"The demo ended with exit code {state.exit_code}.")
         st.button("Run it again", on_click=demo_process.start, args=(uri,), key="again")

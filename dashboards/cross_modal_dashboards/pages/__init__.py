@@ -1,1 +1,0 @@
-"""The pages, one a file; Streamlit runs them as scripts."""
