@@ -1,5 +1,7 @@
 """Verification: a threshold of "same or different" on a run's own test pairs, and what it gets right and wrong."""
 
+from typing import Final
+
 import pandas as pd
 import streamlit as st
 
@@ -20,7 +22,7 @@ from cross_modal_dashboards.verification_bench import (
 )
 from cross_modal_dashboards.verification_charts import det_chart, histogram_chart, roc_chart
 
-BOUND = "query-params"
+BOUND: Final = "query-params"
 ON_THE_PAGE = 12
 
 
