@@ -152,7 +152,7 @@ class OpenClipTokenizer:
 
 
 def _of_byte_pairs(tokenizer: Any, text: str) -> list[tuple[int, tuple[int, int]]]:
-    """Ids and spans of CLIP's own encoding, from the mark of the start on; it works on bytes, spans count characters."""
+    """Ids and spans (in characters) of CLIP's own encoding, which works on bytes; the mark of the start first."""
     found = [(int(tokenizer.sot_token_id), (0, 0))]
     for match in tokenizer.pat.finditer(text):
         content = match.group().encode()

@@ -181,7 +181,8 @@ def _limits(calibration: Calibration, rate: float | None) -> list[str]:
         ("rejects", chosen.false_reject.value, same),
     ):
         if (errors := round(value * count)) < SETTLED:
-            notes.append(f"the rate of false {name} rests on {errors} errors; {SETTLED} would settle it within a third")
+            found = f"{errors} error{'s' * (errors != 1)}"
+            notes.append(f"the rate of false {name} rests on {found}; {SETTLED} would settle it within a third")
     if calibration.identities < ENOUGH:
         kind = {"label": "labels", "group": "groups", "component": "connected groups"}.get(
             calibration.identity_kind, "items"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import yaml
 
 from cross_modal.data.pairs import Triplets
 from cross_modal.encoders.saved_twin import load_twin
@@ -15,8 +12,8 @@ from cross_modal.verification.pair_scorer import load_pair_scorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.pair_data import as_pairs, log_pair_data, one_split, pair_protocol, read_pair_source
-from cross_modal_mlflow.pair_evidence import log_pair_evidence
 from cross_modal_mlflow.pair_measurement import measure_pairs, score_pairs, triplet_accuracy
+from cross_modal_mlflow.pair_run import log_measured_pairs, log_options
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
@@ -55,10 +52,7 @@ def measure_pair_source(
         chosen = one_split(pairs, options.split)
     twin, scorer, calibration = on_device(load_twin(folder)), load_pair_scorer(folder), SavedCalibration.load(folder)
     with tracked_run("evaluate", store, name=f"evaluate {Path(source).name}"[:80]) as run:
-        run.parameters(options)
-        run.tags({"cross_modal.model": options.model})
-        run.text(yaml.safe_dump(dataclasses.asdict(options), sort_keys=False, allow_unicode=True), "config.yaml")
-        run.environment()
+        log_options(run, options)
         log_pair_data(run, pairs, options.items, (options.split,))
         with clock.phase("embedding"), working(console, f"scoring {len(chosen):,} pairs"):
             scored = score_pairs(twin, scorer, chosen, options.items)
@@ -74,11 +68,6 @@ def measure_pair_source(
         )
         report.protocol["model"] = options.model
         with clock.phase("logging"), working(console, "logging the run"):
-            run.metrics(metrics)
-            run.document(report.protocol, "protocol.json")
-            run.document(metrics, "metrics.json")
-            log_pair_evidence(run, scored, measures)
-            if notes:
-                run.text("\n".join(notes) + "\n", "notes.txt")
+            log_measured_pairs(run, report, notes, scored, measures)
         run.metrics({f"seconds/{name}": value for name, value in clock.seconds.items()})
     return report, notes

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cross_modal.data.items import Items
+from cross_modal.data.pairs import Pairs
 from cross_modal_mlflow.match_page import thumbnail
 
 if TYPE_CHECKING:
@@ -48,6 +49,38 @@ def example_request(twin: TwinEncoder, items: Items) -> tuple[pd.DataFrame, dict
         task = "classify"
     cells = [_picture(twin, items, row) if column == "image" else items.texts[row] for row in rows]
     return None if None in cells else (pd.DataFrame({column: cells, **columns}), {"task": task})
+
+
+def example_pairs(twin: TwinEncoder, pairs: Pairs) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+    """A small request of a twin that learned from pairs: are these the same? Two pairs, one of either verdict.
+
+    Args:
+        twin: Says which modalities a request may have.
+        pairs: Where they come from; graded ones give the most alike and the least.
+
+    Returns:
+        The rows and the params; None where there are no pairs, or a picture of them cannot be decoded.
+    """
+    import pandas as pd
+
+    if not len(pairs):
+        return None
+    alike = pairs.score if pairs.same is None else pairs.same
+    assert alike is not None
+    chosen = list(dict.fromkeys([int(np.argmax(alike)), int(np.argmin(alike))]))
+    rows = [int(end[place]) for place in chosen for end in (pairs.a, pairs.b)]
+    items, columns = pairs.items, dict[str, list[Any]]()
+    if twin.image is not None and items.has_image[rows].any():
+        columns["image"] = [_picture(twin, items, row) if items.has_image[row] else None for row in rows]
+        if any(cell is None for cell, there in zip(columns["image"], items.has_image[rows], strict=True) if there):
+            return None
+    if twin.text is not None and items.has_text[rows].any():
+        columns["text"] = [items.texts[row] for row in rows]
+    if not columns:
+        return None
+    names = [name for name, _ in zip(("first", "second"), chosen, strict=False)]
+    frame = pd.DataFrame({**columns, "pair": np.repeat(names, 2)}, dtype=object)
+    return frame, {"task": "verify"}
 
 
 def _picture(twin: TwinEncoder, items: Items, row: int) -> bytes | None:

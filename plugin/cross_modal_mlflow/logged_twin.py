@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cross_modal.data.items import Items
-from cross_modal_mlflow.example_request import example_request
+from cross_modal.data.pairs import Pairs
+from cross_modal_mlflow.example_request import example_pairs, example_request
 from cross_modal_mlflow.flavor import log_model
 from cross_modal_mlflow.metric_buffer import BATCH, metric_name
 from cross_modal_mlflow.model_summary import model_summary, summary_tags
@@ -34,6 +35,7 @@ def log_twin(
     *,
     scorer: PairScorer | None = None,
     calibration: SavedCalibration | None = None,
+    pairs: Pairs | None = None,
 ) -> ModelInfo:
     """Logs the twin as a model of the run, with an example request and what it is compared by as tags.
 
@@ -46,12 +48,18 @@ def log_twin(
         step: The step that it was taken at.
         scorer: What scores its pairs; a head of it is kept.
         calibration: Its thresholds of "same or not".
+        pairs: What it learned from, where that were pairs: the example then asks whether two are the same.
 
     Returns:
         What MLflow knows of it.
     """
     run.flush()  # MLflow links the run's metrics of this step to the model: those that it finds
     test = items.split("test")
+    if pairs is None:
+        example = example_request(twin, test if len(test) else items)
+    else:
+        unseen = pairs.split("test")
+        example = example_pairs(twin, unseen if len(unseen) else pairs)
     tags = {key: shorten(value) for key, value in summary_tags(model_summary(twin, card)).items()}
     return log_model(
         twin,
@@ -59,7 +67,7 @@ def log_twin(
         card=card,
         calibration=calibration,
         pair_head=None if scorer is None else scorer.head,
-        input_example=example_request(twin, test if len(test) else items),
+        input_example=example,
         tags=tags,
         model_type=TYPE,
         step=step,

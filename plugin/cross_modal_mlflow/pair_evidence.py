@@ -34,10 +34,29 @@ def log_pair_evidence(run: TrackedRun, scored: ScoredPairs, measures: PairMeasur
         return
     ece = measures.metrics["verification/ece"]
     run.figure(reliability(measures.probabilities, same, measures.prior, ece), f"{FOLDER}/reliability.png")
-    order = np.argsort(np.abs(scored.scores - measures.threshold), kind="stable")
+    if scored.pairs is not None:
+        log_nearest(run, scored, measures.threshold, measures.probabilities)
+
+
+def log_nearest(run: TrackedRun, scored: ScoredPairs, threshold: float, probabilities: np.ndarray) -> None:
+    """Logs the pairs nearest to the threshold, as a figure and as a table; a pair that stands twice is shown once.
+
+    Args:
+        run: The run.
+        scored: Pairs with scores, and the pairs themselves.
+        threshold: Scores from here on are "same".
+        probabilities: (M,) that pairs are the same.
+    """
+    pairs, same = scored.pairs, scored.same
+    assert pairs is not None
+    assert same is not None
+    order = np.argsort(np.abs(scored.scores - threshold), kind="stable")
+    # Two rows about one pair that contradict each other are both shown.
+    known = np.stack([np.minimum(pairs.a, pairs.b), np.maximum(pairs.a, pairs.b), same], 1)[order]
+    order = order[np.sort(np.unique(known, axis=0, return_index=True)[1])]
     shown = [shown_pair(scored, place) for place in order[:DRAWN].tolist()]
-    run.figure(nearest_pairs(shown, measures.threshold), f"{FOLDER}/nearest_the_threshold.png")
-    run.table(pair_columns(scored, order[:LISTED], measures.probabilities), f"{FOLDER}/nearest_the_threshold.json")
+    run.figure(nearest_pairs(shown, threshold), f"{FOLDER}/nearest_the_threshold.png")
+    run.table(pair_columns(scored, order[:LISTED], probabilities), f"{FOLDER}/nearest_the_threshold.json")
 
 
 def shown_pair(scored: ScoredPairs, place: int) -> ShownPair:

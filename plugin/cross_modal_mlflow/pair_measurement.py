@@ -96,7 +96,7 @@ def learn_calibration(
         The calibration, and notes; None, with the reason as a note, where the pairs do not allow one.
     """
     if scored.same is None:
-        return None, []
+        return None, ["no threshold was learned: graded pairs have none, and verify answers with the score alone"]
     learned_from = CalibrationPairs(scored.scores, scored.same, scored.owners)
     try:
         found = SavedCalibration.learned(learned_from, scored.kinds, twin.metric, provenance, false_accept_rate)

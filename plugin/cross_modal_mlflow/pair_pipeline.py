@@ -106,7 +106,7 @@ def train_on_pairs(
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         data = read_pair_source(experiment.data, experiment.items)
         pairs = as_pairs(data)
-    tags = experiment_tags(experiment.twin, experiment.evaluation)
+    tags = experiment_tags(experiment.twin)
     with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80], about=tags) as run:
         _log_start(run, experiment, pairs)
         folder = checkpoint_folder(run)
@@ -131,6 +131,7 @@ def train_on_pairs(
                     result.best_step,
                     scorer=scorer,
                     calibration=found.calibration,
+                    pairs=pairs,
                 )
                 log_model_metrics(run, info.model_id, pairs.items, found.metrics, result.best_step, found.split)
                 log_result(run, result, report, found.notes)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ALIAS = "champion"
 _PREFIX = "cross_modal."
+_OF_PAIRS = {"verification/auc": -1, "verification/spearman": -2}  # graded pairs have the latter
 _EPISODES = re.compile(r"^episodes/(?P<ways>\d+)way_(?P<shots>\d+)shot(?P<text>_text)?/accuracy$")
 
 
@@ -171,7 +172,8 @@ def measured(report: Report, metric: str | None = None) -> Score | None:
         report: What was measured.
         metric: The champion's metric, which is taken where it was measured. Else accuracy in episodes of as many
             classes and as few pictures as there are, pictures with names before pictures alone before names alone;
-            without episodes, recall at 1; of pairs, the area under the ROC curve.
+            without episodes, recall at 1; of pairs, the area under the ROC curve, of graded ones Spearman's
+            correlation.
 
     Returns:
         The score; None where nothing was measured that could be one.
@@ -219,7 +221,7 @@ def better(score: Score | None, champion: Score | None, version: str) -> tuple[b
     if champion is None:
         return False, f"{stays}: it carries no score to compare with"
     if score is None:
-        return False, f"{stays}: nothing was measured on unseen classes"
+        return False, f"{stays}: nothing was measured that it could be compared by"
     if score.digest != champion.digest or not score.digest:
         return False, f"{stays}: measured on other data (digest {score.digest}, the champion's {champion.digest})"
     if score.metric != champion.metric:
@@ -253,6 +255,6 @@ def _weight(metric: str) -> tuple[int, int, int, int]:
     if found:
         shots = int(found["shots"])
         return 2, int(found["ways"]), 1 if shots else 0, (1 if found["text"] else 0) - 2 * shots
-    if metric == "verification/auc":  # twins that learned from pairs
-        return 1, 0, 0, -1
+    if metric in _OF_PAIRS:  # twins that learned from pairs
+        return 1, 0, 0, _OF_PAIRS[metric]
     return (1, 0, 0, 1 if "/image_to_" in metric else 0) if metric.endswith("/recall_at_1") else (0, 0, 0, 0)

@@ -107,7 +107,7 @@ def metric_table(metrics: Mapping[str, float], goals: Mapping[str, Goal] | None 
     from rich.table import Table
 
     table = Table(header_style="bold")
-    table.add_column("metric")
+    table.add_column("metric", overflow="fold")  # a narrow terminal gets the whole name all the same
     table.add_column("value", justify="right")
     table.add_column("± 95 %", justify="right")
     if goals:

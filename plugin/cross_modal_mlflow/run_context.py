@@ -66,16 +66,15 @@ def announced(tags: Mapping[str, str]) -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
-def experiment_tags(twin: TwinConfig, evaluation: EvaluationConfig) -> dict[str, str]:
-    """What is worth finding a training run by.
+def experiment_tags(twin: TwinConfig, evaluation: EvaluationConfig | None = None) -> dict[str, str]:
+    """What is worth finding a training run by; a run on pairs has no episodes.
 
     >>> from cross_modal.configuration import EvaluationConfig, TwinConfig
     >>> experiment_tags(TwinConfig(), EvaluationConfig())
     {'trunk': 'conv4 transformer', 'ways': '5 20', 'shots': '0 1 5'}
     """
     towers = dict.fromkeys(name for name in (twin.image.name, twin.text.name) if name != "none")
-    return {
-        "trunk": " ".join(towers),
-        "ways": " ".join(map(str, evaluation.ways)),
-        "shots": " ".join(map(str, evaluation.shots)),
-    }
+    tags = {"trunk": " ".join(towers)}
+    if evaluation is None:
+        return tags
+    return tags | {"ways": " ".join(map(str, evaluation.ways)), "shots": " ".join(map(str, evaluation.shots))}

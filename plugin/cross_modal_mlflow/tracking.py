@@ -85,6 +85,10 @@ class TrackedRun:
             parent = str(Path(name).parent)
             self._client.log_artifact(self.run_id, str(path), None if parent == "." else parent)
 
+    def artifact(self, path: Path) -> None:
+        """Keeps a file as an artifact of its own name."""
+        self._client.log_artifact(self.run_id, str(path))
+
     def table(self, columns: dict[str, list[Any]], name: str) -> None:
         """Keeps a table that MLflow shows as one; cells may be `mlflow.Image`."""
         self._client.log_table(self.run_id, columns, name)

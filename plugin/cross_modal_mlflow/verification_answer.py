@@ -18,7 +18,7 @@ from cross_modal.encoders.saved_twin import load_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.calibration import Calibration, Decision
-from cross_modal.verification.comparison import MIXED, comparison, in_words, shown
+from cross_modal.verification.comparison import MIXED, NOTHING, comparison, in_words, shown
 from cross_modal.verification.estimate import Estimate
 from cross_modal.verification.pair_embedding import embed_pair_items
 from cross_modal.verification.pair_scorer import PairScorer, load_pair_scorer
@@ -26,7 +26,10 @@ from cross_modal.verification.references import How, decide_by_references, far_r
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.device import on_device
 
-UNCALIBRATED = "the model has no calibration (it was trained without validation pairs): no threshold, no probability"
+UNCALIBRATED = (
+    "the model has no calibration (its training had no validation pairs that are the same or not): no threshold, no "
+    "probability"
+)
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,8 @@ class Verifier:
         Raises:
             CrossModalError: An item that the twin cannot encode.
         """
+        sides = self._sides(items, ("A", "B"))
         embedded = embed_pair_items(self.twin, items, self.data)
-        sides = shown(items, self.twin)
         kind = comparison(sides[0], sides[1])
         score = self.scorer.score(embedded[:1], embedded[1:])
         known = self.calibration_of(kind)
@@ -164,9 +167,9 @@ class Verifier:
         Raises:
             CrossModalError: An item that the twin cannot encode, or a way that the calibration does not allow.
         """
+        sides = self._sides(items, ("A", *(f"reference {name}" for name in names)))
         embedded = embed_pair_items(self.twin, items, self.data)
         query, references = embedded[:1], embedded[1:]
-        sides = shown(items, self.twin)
         kinds = {comparison(sides[0], side) for side in sides[1:]}
         kind = kinds.pop() if len(kinds) == 1 else MIXED
         known = self.calibration_of(kind)
@@ -178,6 +181,21 @@ class Verifier:
         calibration, notes = known
         score, decision = decide_by_references(calibration, query, references, how, score=self.scorer.score)
         return _answer(score, kind, calibration, decision, [*notes, *self._far(references, sides[1:], names)])
+
+    def _sides(self, items: Items, names: Sequence[str]) -> np.ndarray:
+        """(N,) object: what the twin sees of each item.
+
+        Raises:
+            CrossModalError: It sees nothing of one; the line has the name that the user knows it by.
+        """
+        sides = shown(items, self.twin)
+        for row in np.flatnonzero(sides == NOTHING).tolist():
+            name, wanted, found = names[row], "text", "a picture only"
+            if self.twin.image is not None:
+                hint = f" (a picture file of another name: --image-{name.lower()} FILE)" if name in {"A", "B"} else ""
+                wanted, found = "picture", f"the text {str(items.texts[row])[:60]!r}{hint}"
+            raise CrossModalError(f"{name}: expected a {wanted}, which is what this twin compares, found {found}")
+        return sides
 
     def _far(self, references: np.ndarray, sides: np.ndarray, names: Sequence[str]) -> list[str]:
         """Sentences about references that are unlike most of their fellows."""

@@ -121,7 +121,7 @@ def reliability(probabilities: np.ndarray, same: np.ndarray, prior: float, ece: 
     bottom.set_xlim(-2, 102)
     _dress(bottom, "", "probability given, %")
     bottom.set_ylabel("pairs", fontsize=9, color=_INK)
-    bottom.legend(frameon=False, fontsize=8)
+    bottom.legend(frameon=False, fontsize=8, loc="upper center")  # most pairs stand at either end
     return figure
 
 
@@ -138,7 +138,7 @@ def nearest_pairs(pairs: Sequence[ShownPair], threshold: float) -> Figure:
     columns = min(3, max(len(pairs), 1))
     rows = max(math.ceil(len(pairs) / columns), 1)
     figure = Figure(figsize=(4.0 * columns, 0.5 + 2.3 * rows), layout="constrained")
-    figure.suptitle(f"Nearest to the threshold {threshold:.4g}", x=0.01, ha="left", fontsize=11, color=_INK)
+    figure.suptitle(f"Nearest to the threshold {threshold:.4f}", x=0.01, ha="left", fontsize=11, color=_INK)
     grid = figure.add_gridspec(rows, 2 * columns)
     for place, pair in enumerate(pairs):
         row, column = divmod(place, columns)
@@ -151,7 +151,7 @@ def nearest_pairs(pairs: Sequence[ShownPair], threshold: float) -> Figure:
             _show(axes, pair.pictures[side], pair.captions[side])
             if side == 0:
                 verdict = "same" if pair.same else "different"
-                title = f"{verdict}, {'right' if right else 'wrong'}: {pair.score:.4g}"
+                title = f"{verdict}, {'right' if right else 'wrong'}: {pair.score:.4f}"
                 axes.set_title(title, loc="left", fontsize=8.5, color=_GREEN if right else _ORANGE)
     return figure
 

@@ -10,7 +10,7 @@ import csv
 import os
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -29,7 +29,8 @@ from cross_modal.errors import CrossModalError
 from cross_modal.verification.bootstrap import Owners, identities
 from cross_modal.verification.comparison import comparison
 from cross_modal_mlflow.item_encoder import ItemEncoder, Side, key_of
-from cross_modal_mlflow.pair_measurement import ScoredPairs, measure_pairs
+from cross_modal_mlflow.nearest_pairs import NearestPairs
+from cross_modal_mlflow.pair_measurement import PairMeasures, ScoredPairs, measure_pairs
 from cross_modal_mlflow.pair_stream import stream_rows
 from cross_modal_mlflow.verification_answer import UNCALIBRATED, Verifier
 
@@ -49,6 +50,9 @@ class FileResult:
         metrics: `verification/…`, where the file has verdicts.
         notes: Sentences worth reading.
         skipped: Rows without an answer.
+        scored: The pairs that were measured, without the items themselves; None where none were, as the next.
+        measures: What was measured on them.
+        nearest: Those nearest to their threshold, with their items.
     """
 
     rows: int = 0
@@ -59,6 +63,9 @@ class FileResult:
     metrics: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: list[BadItem] = field(default_factory=list)
+    scored: ScoredPairs | None = None
+    measures: PairMeasures | None = None
+    nearest: NearestPairs = field(default_factory=NearestPairs)
 
 
 def verify_file(
@@ -84,7 +91,19 @@ def verify_file(
 
 
 class FileVerification:
-    """State of one file; `verify_file` is the door to it."""
+    """State of one file; `verify_file` is the door to it.
+
+    Args:
+        verifier: The twin with its thresholds.
+        source: The file.
+        window: Rows at a time.
+
+    Attributes:
+        given: The column with verdicts, "same" or "score"; empty where there is none.
+
+    Raises:
+        CrossModalError: Columns that are no pairs.
+    """
 
     def __init__(self, verifier: Verifier, source: Path, window: int = WINDOW) -> None:
         self.verifier, self.source, self.window = verifier, source, window
@@ -97,7 +116,7 @@ class FileVerification:
             if not {f"image_{side}", f"text_{side}"} & set(columns):
                 raise CrossModalError(f"{source.name}: expected a column image_{side} or text_{side}, found neither")
         self.shown = [name for name in (*ends_of(PAIR_SIDES), *self.given) if name in columns]
-        self.grouped = "group" in columns
+        self.grouped, self.parted = "group" in columns, "split" in columns
         self.result = FileResult()
         self.bad = BadItems(verifier.data.on_bad_item, self.result.skipped)
         self._encoder = ItemEncoder(verifier.twin, verifier.data, source, self.bad, 2 * window)
@@ -105,10 +124,15 @@ class FileVerification:
         self._scores, self._truths, self._numbers = array("d"), array("d"), array("b")
         self._owners = array("q"), array("q")
 
-    def run(self, out: Path | None, progress: Progress | None) -> FileResult:
-        """All windows, then the measures."""
+    def run(self, out: Path | None, progress: Progress | None, copy: Path | None = None) -> FileResult:
+        """All windows, then the measures; the answers are written to `out` and to a copy."""
         numbered = enumerate(self._rows, 1)
-        with _writer(out) as write:
+        with _writer(out) as write_out, _writer(copy) as write_copy:
+
+            def write(line: Sequence[Any]) -> None:
+                write_out(line)
+                write_copy(line)
+
             write(["row", *self.shown, "answer_score", "answer", "probability"])
             while rows := list(islice(numbered, self.window)):
                 for line in self._window(rows):
@@ -146,6 +170,7 @@ class FileVerification:
             if number in answers and self.given:
                 group = text_cell(row.get("group")) if self.grouped else None
                 self._collect(answers[number], truths[number], keys[number], group)
+                self._notice(number, answers[number], truths[number], sides[number])
             score, decided, probability, _ = answers.get(number, (None, None, None, ""))
             written = [row.get(name) for name in self.shown]
             yield [
@@ -204,6 +229,16 @@ class FileVerification:
         for side, owner in zip(self._owners, owners, strict=True):
             side.append(int.from_bytes(owner_number(owner), "little", signed=True))
 
+    def _notice(
+        self, number: int, answer: tuple[float, bool | None, float | None, str], truth: float, sides: tuple[Side, Side]
+    ) -> None:
+        """Keeps the pair if it is among those that the threshold is least sure of."""
+        score, _, probability, kind = answer
+        calibrated = self.verifier.calibration_of(kind)
+        if calibrated is None or probability is None or self.given != ["same"]:
+            return
+        self.result.nearest.add(number, sides, score - calibrated[0].threshold, truth == 1, probability, kind)
+
     def _measure(self) -> None:
         """Error rates or correlations of what was collected."""
         scores, truths, numbers = (np.array(kept) for kept in (self._scores, self._truths, self._numbers))
@@ -217,8 +252,11 @@ class FileVerification:
         try:
             measures = measure_pairs(scored, self.verifier.calibration, self.verifier.false_accept_rate)
             self.result.metrics, notes = measures.metrics, measures.notes
+            self.result.scored, self.result.measures = scored, measures
         except CrossModalError as error:  # one verdict only, say: the answers are there all the same
             notes = [f"not measured: {error}"]
+        if self.parted:
+            notes = [*notes, f"{self.source.name} has splits, and all of them were measured: evaluate measures one"]
         self.result.notes += [note for note in notes if note not in self.result.notes]
 
 

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 from toys.tiny_twin import tiny_twin
 
-from cross_modal.data.items import Items
-from cross_modal_mlflow.example_request import LARGEST, example_request
+from cross_modal.data.items import Items, column
+from cross_modal.data.pairs import Pairs
+from cross_modal_mlflow.example_request import LARGEST, example_pairs, example_request
+from cross_modal_mlflow.served_twin import ServedTwin
 
 PICTURES = [np.full((20, 20), value, np.uint8) for value in (0, 60, 120, 180)]
 TEXTS = ["one", "two", "three", "four"]
@@ -58,3 +60,46 @@ def test_without_classes_the_example_embeds() -> None:
 )
 def test_nothing_to_show_is_no_example(image: str, text: str, items: Items) -> None:
     assert example_request(tiny_twin(image, text), items) is None
+
+
+def pairs(items: Items, same: list[bool] | None, score: list[float] | None = None) -> Pairs:
+    a, b = np.array([0, 1, 2]), np.array([1, 2, 3])
+    truth = None if same is None else np.array(same)
+    graded = None if score is None else np.array(score)
+    return Pairs(items, a, b, truth, graded, column(["test"] * 3), np.arange(1, 4), "pairs.csv")
+
+
+def test_a_twin_of_pairs_is_asked_about_one_pair_of_either_verdict() -> None:
+    found = example_pairs(tiny_twin(), pairs(Items.of(images=PICTURES), [False, True, False]))
+    assert found is not None
+    frame, params = found
+    assert params == {"task": "verify"}
+    assert frame["pair"].tolist() == ["first", "first", "second", "second"]
+    shades = [np.asarray(Image.open(io.BytesIO(cell))).mean() for cell in frame["image"]]
+    assert shades == pytest.approx([60, 120, 0, 60])  # the same pair, then a different one
+
+
+def test_graded_pairs_give_the_most_alike_and_the_least() -> None:
+    found = example_pairs(tiny_twin(image="none"), pairs(Items.of(texts=TEXTS), None, [0.5, 0.1, 0.9]))
+    assert found is not None
+    assert found[0]["text"].tolist() == ["three", "four", "two", "three"]
+
+
+def test_a_picture_and_a_text_are_a_pair_and_the_served_twin_answers_it() -> None:
+    items = Items.of(images=[PICTURES[0], None, PICTURES[2], None], texts=[None, "two", None, "four"])
+    given = pairs(items, [True, False, False])
+    found = example_pairs(tiny_twin(), given)
+    assert found is not None
+    frame, params = found
+    assert [cell is None for cell in frame["image"]] == [False, True, True, False]
+    assert frame["text"].tolist() == [None, "two", "two", None]
+    assert ServedTwin(tiny_twin()).predict(frame, params)["pair"].tolist() == ["first", "second"]
+
+
+def test_one_verdict_is_one_pair_and_no_pairs_are_no_example() -> None:
+    found = example_pairs(tiny_twin(), pairs(Items.of(images=PICTURES), [True, True, True]))
+    assert found is not None
+    assert found[0]["pair"].tolist() == ["first", "first"]
+    assert example_pairs(tiny_twin(), pairs(Items.of(images=PICTURES), [True] * 3).split("train")) is None
+    assert example_pairs(tiny_twin(), pairs(Items.of(images=[b"no picture"] * 4), [True] * 3)) is None
+    assert example_pairs(tiny_twin("conv4", "none"), pairs(Items.of(texts=TEXTS), [True] * 3)) is None

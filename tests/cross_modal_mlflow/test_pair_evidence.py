@@ -56,6 +56,12 @@ def test_a_calibrated_measurement_has_all_figures_and_the_nearest_pairs_first() 
     assert columns["same"] == [True, False, True, False]
 
 
+def test_a_pair_that_comes_again_the_other_way_round_is_shown_once() -> None:
+    again = replace(PAIRS, b=np.array([1, 2, 0, 0]), a=np.array([0, 1, 2, 1]), same=np.array([True, True, False, True]))
+    (columns,) = kept(replace(SCORED, pairs=again, same=again.same), MEASURES).tables.values()
+    assert columns["row"] == [5, 7, 3]
+
+
 def test_without_a_threshold_there_are_curves_only() -> None:
     run = kept(SCORED, replace(MEASURES, threshold=None, probabilities=None))
     assert (run.figures, run.tables) == (["verification/curves.png"], {})

@@ -83,6 +83,11 @@ class TestTraining:
         assert run.data.tags["cross_modal.digest"] == about["digest"]
         assert {each.tags[0].value for each in run.inputs.dataset_inputs} == {"train", "validation", "test"}
 
+    def test_it_is_found_by_its_trunk_and_not_by_episodes_that_it_has_not(self, report: dict[str, Any]) -> None:
+        tags = logged(report)[0].data.tags
+        assert "conv4" in tags["cross_modal.trunk"]
+        assert not {"cross_modal.ways", "cross_modal.shots"} & set(tags)
+
     def test_the_calibration_travels_with_the_model(self, report: dict[str, Any]) -> None:
         run, artifacts = logged(report)
         calibration = SavedCalibration.load(twin_folder(report))
@@ -146,6 +151,17 @@ class TestLaterCommands:
         assert answer.probability[0] == pytest.approx(alone["metrics"]["verification/probability"], abs=1e-4)
         assert answer.label[0] == alone["protocol"]["decision"]
 
+    def test_the_models_example_asks_whether_two_are_the_same_and_is_answered(self, report: dict[str, Any]) -> None:
+        import mlflow
+        from mlflow.models import Model
+
+        folder = str(twin_folder(report).parent)
+        model = Model.load(folder)
+        assert model.load_input_example_params(folder) == {"task": "verify"}
+        answer = mlflow.pyfunc.load_model(folder).predict(model.load_input_example(folder), {"task": "verify"})
+        assert answer.pair.tolist() == ["first", "second"]
+        assert set(answer.label) <= {"same", "different"}
+
     @pytest.mark.parametrize("option", [["--open-set"], ["--lake-runs", "runs.csv"]])
     def test_what_needs_classes_is_refused(
         self, report: dict[str, Any], option: list[str], capsys: pytest.CaptureFixture[str]
@@ -190,6 +206,8 @@ class TestOtherKinds:
         report = self.trained(place, "--data", "graded.csv", "--pairs.objective.loss", "CoSENTLoss")
         assert -1 <= report["metrics"]["verification/spearman"] <= 1
         assert SavedCalibration.load(twin_folder(report)) is None
+        notes = (logged(report)[1] / "notes.txt").read_text()
+        assert "no threshold was learned: graded pairs have none, and verify answers with the score alone" in notes
 
     def test_a_bad_manifest_is_one_line_with_file_and_row(
         self, place: Path, capsys: pytest.CaptureFixture[str]

@@ -128,6 +128,24 @@ def test_the_hardest_setting_is_the_score() -> None:
     assert found.metric == "retrieval/image_to_text/recall_at_1"
 
 
+def test_twins_of_pairs_are_compared_by_the_area_under_the_roc_curve_and_graded_ones_by_their_order(
+    store: Store,
+) -> None:
+    """Never by what hangs on a threshold, where a stricter one would look worse."""
+
+    def pairs(metric: str, value: float) -> Report:
+        own = {f"verification/{metric}": value, f"verification/{metric}/ci95": 0.01}
+        rest = {"verification/accuracy": 1 - value, "verification/eer": value, "verification/pearson": 0.1}
+        return Report("train", {"split_digest": "aaaa"}, rest | own)
+
+    for metric in ("auc", "spearman"):
+        assert register(store, metric, logged(store), pairs(metric, 0.90)).champion
+        found = register(store, metric, logged(store), pairs(metric, 0.95))
+        assert found.champion
+        assert found.reason == f"verification/{metric} 0.9500 ± 0.0100 beats 0.9000 ± 0.0100 of version 1"
+        assert "overlap" in register(store, metric, logged(store), pairs(metric, 0.96)).reason
+
+
 def test_a_missing_digest_is_never_the_same_data() -> None:
     score = Score("m", 0.9, 0.01, "")
     assert better(score, Score("m", 0.1, 0.01, ""), "1")[0] is False

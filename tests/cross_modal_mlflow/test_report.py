@@ -15,6 +15,14 @@ def shown(metrics: dict[str, float], goals: dict[str, Goal] | None = None) -> st
     return console.export_text()
 
 
+def test_a_narrow_terminal_cuts_no_name() -> None:
+    name = "verification/picture_picture/equal_error/false_accept_rate"
+    console = Console(width=60, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(metric_table({name: 0.25, f"{name}/ci95": 0.01}))
+    lines = console.export_text().splitlines()
+    assert "".join(line.split("│")[1].strip() for line in lines if line.startswith("│")) == name
+
+
 def test_table_shows_percentages_with_their_intervals_and_goals() -> None:
     metrics = {
         "retrieval/image_to_text/recall_at_1": 0.5,

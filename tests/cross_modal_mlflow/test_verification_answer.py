@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from toys.tiny_twin import tiny_twin
 from toys.verification_models import write_model, write_picture
 
 from cross_modal.configuration import DataConfig
 from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.pair_embedding import embed_pair_items
+from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.verification_answer import UNCALIBRATED, Verifier
 
 WORDS = ["a cat", "a dog", "an owl"]
@@ -45,6 +47,24 @@ class TestTwoItems:
         assert threshold == "threshold    0.5000   false accepts of at most 1 %"
         assert probability.endswith("% that they are the same, where 50 % of pairs are")
         assert "different taken for the same: 0.0 % (0.0–" in errors
+
+    def test_what_the_twin_cannot_see_is_named_as_the_user_knows_it(self, tmp_path: Path) -> None:
+        def reader(text: str) -> Verifier:
+            twin = tiny_twin("conv4" if text == "none" else "none", text)
+            return Verifier(twin, PairScorer(twin.metric), None)
+
+        picture = str(write_picture(tmp_path / "a.png"))
+        with pytest.raises(
+            CrossModalError, match=r"^B: expected a picture, .* found the text 'a cat' \(.*--image-b FILE"
+        ):
+            reader("none").answer(Items.of(images=[picture, None], texts=[None, "a cat"]))
+        with pytest.raises(
+            CrossModalError, match=r"^A: expected a text, which is what this twin compares, found a picture"
+        ):
+            reader("transformer").answer(Items.of(images=[picture, None], texts=[None, "a cat"]))
+        three = Items.of(images=[picture, picture, None], texts=[None, None, "a cat"])
+        with pytest.raises(CrossModalError, match=r"^reference a cat: expected a picture, .* found the text 'a cat'$"):
+            reader("none").answer_by_references(three, [picture, "a cat"])
 
     def test_the_order_does_not_matter_to_the_last_bit(self, verifier: Verifier) -> None:
         assert verifier.answer(texts("a cat", "a dog")) == verifier.answer(texts("a dog", "a cat"))

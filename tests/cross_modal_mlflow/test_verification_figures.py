@@ -52,6 +52,11 @@ def test_nearest_pairs_say_verdict_and_whether_it_was_got_right(tmp_path: Path) 
         ShownPair(("costs $5 and $6", "ten words that are far too long for one line"), (None, None), 0.52, same=False),
     ]
     figure = nearest_pairs(pairs, 0.5)
-    assert [axes.get_title("left") for axes in figure.axes] == ["same, right: 0.51", "", "different, wrong: 0.52", ""]
+    assert [axes.get_title("left") for axes in figure.axes] == [
+        "same, right: 0.5100",
+        "",
+        "different, wrong: 0.5200",
+        "",
+    ]
     figure.savefig(tmp_path / "pairs.png")
     nearest_pairs([], 0.5).savefig(tmp_path / "none.png")

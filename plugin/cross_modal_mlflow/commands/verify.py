@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +13,10 @@ from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cross_modal_mlflow.verification_answer import Answer, Verifier
+    from cross_modal_mlflow.verification_run import FileReport
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SAME, DIFFERENT = 0, 1
@@ -52,6 +54,8 @@ class VerifyOptions:
         exit_code: Leave with 0 where they are the same and with 1 where they differ.
         pairs: A file of pairs, of any size: all of them are answered, and measured where it says which are the same.
         out: With --pairs: the CSV file for the answers; - is the terminal.
+        no_track: With --pairs: leave no MLflow run. A file that says which pairs are the same is a measurement, and is
+            tracked as `evaluate` tracks it, answers included; other answers never are.
         items: How pictures are decoded, what happens to bad rows, whether the feature store is used.
     """
 
@@ -68,6 +72,7 @@ class VerifyOptions:
     exit_code: bool = False
     pairs: str | None = None
     out: str | None = None
+    no_track: bool = False
     items: DataConfig = field(default_factory=DataConfig)
 
 
@@ -140,6 +145,8 @@ def check(options: VerifyOptions) -> None:
         raise CrossModalError(f"--pairs: expected it alone, found {single[0].replace('_', '-')} beside it")
     if options.pairs is None and options.out is not None:
         raise CrossModalError("--out: expected --pairs FILE beside it, found none")
+    if options.pairs is None and options.no_track:
+        raise CrossModalError("--no-track: expected --pairs FILE beside it, found none (other answers are not tracked)")
     if options.reference and (options.b or options.image_b or options.text_b):
         raise CrossModalError("--reference: expected it in place of B, found both")
     if options.how != "mean" and len(options.reference) < 1:
@@ -231,36 +238,34 @@ def _verify_file(call: Call, options: VerifyOptions, verifier: Verifier) -> None
     """Answers a file, prints what came of it and writes ``--json``."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from cross_modal.verification.comparison import in_words
-    from cross_modal_mlflow.report import Report, metric_table, print_lines, write_json
+    from cross_modal_mlflow.report import write_json
+    from cross_modal_mlflow.store import open_store
     from cross_modal_mlflow.summary import stderr, stdout
-    from cross_modal_mlflow.verification_file import verify_file
+    from cross_modal_mlflow.verification_run import report_file
 
-    source, out = Path(str(options.pairs)), None if options.out is None else Path(options.out)
+    out = None if options.out is None else Path(options.out)
     if out is not None and str(out) != "-" and not out.absolute().parent.is_dir():
         raise CrossModalError(f"--out: expected a folder that exists, found none at {out.absolute().parent}")
-    began, console = time.perf_counter(), stderr()
+    console = stderr()
     columns = SpinnerColumn(), TextColumn("{task.completed:,} pairs"), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("pairs", total=None)
-        result = verify_file(verifier, source, out, lambda done: bar.advance(task, done))
-    seconds = time.perf_counter() - began
-    counts = {"rows": result.rows, "items_encoded": result.encoded, "skipped": len(result.skipped)}
+        about = _protocol(options, verifier)
+        found = report_file(options, verifier, about, open_store, lambda done: bar.advance(task, done))
     if call.json is not None:
-        about = {
-            **_protocol(options, verifier),
-            "data": str(source),
-            **counts,
-            "comparisons": result.comparisons,
-            "answered_same": result.same,
-            "answered_different": result.different,
-            "notes": result.notes,
-        }
-        write_json(Report(call.command, about, result.metrics, {"scoring": seconds}), call.json)
+        write_json(found.report, call.json)
+    _show_file(console if str(out) == "-" else stdout(), options, found)  # answers have the terminal alone
+
+
+def _show_file(console: Console, options: VerifyOptions, found: FileReport) -> None:
+    """Prints what came of a file."""
+    from cross_modal.verification.comparison import in_words
+    from cross_modal_mlflow.report import metric_table, print_lines
+
+    result, seconds = found.result, found.report.seconds["scoring"]
     kinds = ", ".join(f"{count:,} {in_words(kind)}" for kind, count in result.comparisons.items())
-    lines = [f"verify: {source}, {result.rows:,} pairs ({kinds}): {result.same:,} same, {result.different:,} different"]
-    console = console if str(out) == "-" else stdout()  # the answers have the terminal for themselves
-    print_lines(console, lines)
+    decided = f": {result.same:,} same, {result.different:,} different" if result.same + result.different else ""
+    print_lines(console, [f"verify: {options.pairs}, {result.rows:,} pairs ({kinds}){decided}"])
     if result.metrics:
         console.print(metric_table(result.metrics))
     lines = [f"skipped: {bad}" for bad in result.skipped[:5]]
@@ -268,6 +273,9 @@ def _verify_file(call: Call, options: VerifyOptions, verifier: Verifier) -> None
         lines.append(f"skipped: {len(result.skipped) - 5} more")
     lines += [f"note: {note}" for note in result.notes]
     lines.append(f"time: {seconds:.1f} s, {result.rows / max(seconds, 1e-9):,.0f} pairs/s, {result.encoded:,} items")
-    if out is not None and str(out) != "-":
-        lines.append(f"answers: {out}")
+    if options.out is not None and options.out != "-":
+        lines.append(f"answers: {options.out}")
+    if found.store is not None:
+        shown = [f"  {line}" for line in found.store.show]
+        lines += [f"run:  {found.report.run_id}", "", "see it in MLflow:", *shown]
     print_lines(console, lines)

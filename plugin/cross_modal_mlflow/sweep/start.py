@@ -19,6 +19,7 @@ import yaml
 
 from cross_modal.configuration import Experiment
 from cross_modal.data.items import Items
+from cross_modal.data.pairs import kind_of
 from cross_modal.data.sources import read_items
 from cross_modal.errors import CrossModalError
 from cross_modal.rebuild import rebuild
@@ -92,6 +93,7 @@ def started(options: SweepOptions, console: Console) -> Iterator[Sweep]:
 @contextmanager
 def _new(options: SweepOptions, console: Console) -> Iterator[Sweep]:
     clock, experiment = Clock(), _with_absolute_data(options.experiment())
+    _refuse_pairs(experiment)
     with clock.phase("store"):
         store = open_store()
         refuse_mlflow_database(options.storage, store.uri)
@@ -154,6 +156,20 @@ def _resumed(options: SweepOptions, console: Console) -> Iterator[Sweep]:
             study, settings, storage, storage_argument(options.storage), storage_label(options.storage),
             items, store, run, clock,
         )  # fmt: skip
+
+
+def _refuse_pairs(experiment: Experiment) -> None:
+    """A space is one of losses over classes: trials on pairs would all be the same, or end without their head."""
+    kind = kind_of(experiment.data)
+    if kind != "items":
+        raise CrossModalError(
+            f"sweep: expected data with classes (image, text, label), found {kind} in {experiment.data}: "
+            "cross-modal train learns from them with the margin that --pairs.objective.loss.arguments says"
+        )
+    if experiment.pairs.from_classes:
+        raise CrossModalError(
+            "--pairs.from-classes: a sweep searches losses over classes, expected no pairs made of them, found yes"
+        )
 
 
 def _space(options: SweepOptions, experiment: Experiment) -> tuple[SearchSpace | HeadSpace, dict[str, Any]]:

@@ -88,6 +88,7 @@ def test_imbalance_is_reported_and_changes_no_rate() -> None:
         (80, "platt", "cannot show a false-accept rate of 1 %: the threshold accepts none of them; 100 or more would"),
         (80, "isotonic", "isotonic regression on 80 pairs: expected 1000 or more; platt needs fewer"),
         (400, "platt", "30 would settle it within a third"),
+        (220, "platt", "the rate of false accepts rests on 1 error; 30 would settle it within a third"),
         (16, "platt", "the intervals rest on 16 items; expect them to be too narrow"),
     ],
 )

@@ -133,7 +133,7 @@ class TestAnswers:
 class TestFiles:
     def test_a_file_is_answered_and_measured(self, capsys: pytest.CaptureFixture[str], model: str, place: Path) -> None:
         (place / "pairs.csv").write_text("text_a,text_b,same\na cat,a cat,1\na dog,an owl,0\n")
-        out = said(capsys, model, "--pairs", "pairs.csv", "--out", "answers.csv", "--json", "report.json")
+        out = said(capsys, model, "--pairs", "pairs.csv", "--no-track", "--out", "answers.csv", "--json", "report.json")
         assert out.startswith("verify: pairs.csv, 2 pairs (2 text against text)")
         assert "verification/accuracy" in out
         assert (place / "answers.csv").read_text().startswith("row,text_a,text_b,same,answer_score,answer,probability")
