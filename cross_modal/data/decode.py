@@ -160,6 +160,21 @@ def decode(
     >>> decode(np.zeros((4, 6), np.uint8), channels=3, size=2).shape
     (2, 2, 3)
     """
+    image = upright(cell, channels, max_pixels)
+    return pixels_of(image if size is None else fit(image, size, resize, interpolation))
+
+
+def upright(cell: object, channels: int, max_pixels: int = 64_000_000) -> Image.Image:
+    """One picture, decoded, the right way up, in 8 bits, at its own size.
+
+    Args:
+        cell: As for `decode`.
+        channels: 1 (grey) or 3 (RGB).
+        max_pixels: Largest width × height that is decoded.
+
+    Raises:
+        BadImage: Where it cannot be decoded; one line that names it.
+    """
     if cell is None:
         raise BadImage("image is missing: expected a path, bytes or an array")
     if isinstance(cell, np.ndarray):
@@ -170,12 +185,14 @@ def decode(
         raise BadImage(f"image: expected a path, bytes or an array, found {type(cell).__name__}")
     try:
         with image:
-            upright = to_eight_bits(ImageOps.exif_transpose(image), channels)
-            if size is not None:
-                upright = fit(upright, size, resize, interpolation)
-            pixels = np.asarray(upright)
+            return to_eight_bits(ImageOps.exif_transpose(image), channels)
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
         raise BadImage(f"{name_of(cell)} cannot be decoded: {one_line(error)}") from None
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """(H, W, channels) uint8 of an "L" or "RGB" picture."""
+    pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 

@@ -19,6 +19,7 @@ from cross_modal.data.items import MANIFEST_SUFFIXES, Items
 from cross_modal.errors import CrossModalError
 
 COLUMNS = ("image", "text", "label", "split", "group", "genuine")
+LIKELY_SLIP = 0.8  # likeness from which a further column is taken for a misspelt one
 TRUTHS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 Row = dict[str, object]
 Kind = Literal["items", "pairs", "triplets"]
@@ -41,17 +42,24 @@ def kind_of_columns(columns: list[str]) -> Kind:
     return "pairs" if sides & {"a", "b"} else "items"
 
 
-def check_columns(file: str, found: list[str], legal: tuple[str, ...]) -> None:
+def check_columns(file: str, found: list[str], legal: tuple[str, ...], further: bool = False) -> None:
     """Checks the columns of a table.
+
+    Args:
+        file: Its name, for messages.
+        found: Its columns.
+        legal: Those that are known.
+        further: Whether it may have others, unless one looks like a slip of the pen for a known one that is missing.
 
     Raises:
         CrossModalError: For the first column that is unknown or stands twice; names the legal ones and the nearest.
     """
     for name in found:
         if name not in legal:
-            near = difflib.get_close_matches(name.strip().lower(), legal, 1, 0.6)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
-            raise CrossModalError(f"{file}: unknown column '{name}'{hint}, expected {', '.join(legal)}")
+            near = difflib.get_close_matches(name.strip().lower(), legal, 1, LIKELY_SLIP if further else 0.6)
+            if not further or (near and near[0] not in found):
+                hint = f" (did you mean '{near[0]}'?)" if near else ""
+                raise CrossModalError(f"{file}: unknown column '{name}'{hint}, expected {', '.join(legal)}")
         if found.count(name) > 1:
             raise CrossModalError(f"{file}: column '{name}' stands twice, expected once")
 
@@ -193,13 +201,14 @@ def image_cell(value: object, root: Path) -> str | bytes | None:
     return str(path)
 
 
-def read_manifest(source: str, config: DataConfig) -> Items:
+def read_manifest(source: str, config: DataConfig, further: bool = False) -> Items:
     """Reads a manifest of items.
 
     Args:
         source: Path of a .csv, .tsv, .parquet or .jsonl file with the columns image, text, label, split, group,
             genuine, of which image or text is needed.
         config: `on_bad_item` decides what happens to bad rows.
+        further: Whether it may have other columns beside these (`cross_modal.data.further_columns` reads them).
 
     Returns:
         The items, with the splits that the manifest brings.
@@ -211,7 +220,7 @@ def read_manifest(source: str, config: DataConfig) -> Items:
     columns, rows = read_table(path)
     if (kind := kind_of_columns(columns)) != "items":
         raise CrossModalError(f"{path.name}: expected items (image, text, label, …), found columns of {kind}")
-    check_columns(path.name, columns, COLUMNS)
+    check_columns(path.name, columns, COLUMNS, further)
     if not {"image", "text"} & set(columns):
         raise CrossModalError(f"{path.name}: expected a column image or text, found {', '.join(columns) or 'none'}")
     bad = BadItems(config.on_bad_item)

@@ -25,12 +25,13 @@ GRAMMAR = (
 )
 
 
-def read_items(source: str, config: DataConfig | None = None) -> Items:
+def read_items(source: str, config: DataConfig | None = None, further: bool = False) -> Items:
     """Reads a source.
 
     Args:
         source: See the grammar above.
         config: How it becomes items and splits; None takes the defaults.
+        further: Whether a manifest may have columns of its own.
 
     Returns:
         The items, every one with its split; what was left out is in `skipped`.
@@ -39,14 +40,14 @@ def read_items(source: str, config: DataConfig | None = None) -> Items:
         CrossModalError: One line that names the source, what was expected and what was found.
     """
     config = config or DataConfig()
-    items = check_pictures(read_unsplit(source, config), config)
+    items = check_pictures(read_unsplit(source, config, further), config)
     if not len(items):
         left = f" ({len(items.skipped)} were skipped, the first: {items.skipped[0]})" if items.skipped else ""
         raise CrossModalError(f"{source}: expected items, found none{left}")
     return assign_splits(items, config)
 
 
-def read_unsplit(source: str, config: DataConfig) -> Items:
+def read_unsplit(source: str, config: DataConfig, further: bool = False) -> Items:
     """Reads a source by the reader that its form names; splits as the data brings them.
 
     Raises:
@@ -66,7 +67,7 @@ def read_unsplit(source: str, config: DataConfig) -> Items:
 
         return read_shards(rest, config)
     if is_manifest(source):
-        return read_manifest(source, config)
+        return read_manifest(source, config, further)
     if source.lower().endswith(".json") and Path(source).is_file():
         from cross_modal.data.published_source import read_published
 

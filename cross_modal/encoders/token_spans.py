@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -40,6 +41,10 @@ class TokenSpans:
             inside = tuple(i for i, (first, last) in enumerate(self.spans) if first < end and last > start)
             found.append((self.text[start:end], inside))
         return tuple(found)
+
+    def of(self, tokens: Sequence[int]) -> TokenSpans:
+        """Those tokens, of the same text."""
+        return TokenSpans(self.text, tuple(self.pieces[i] for i in tokens), tuple(self.spans[i] for i in tokens))
 
     def part(self, begin: int, end: int) -> TokenSpans:
         """Some of the tokens, of the same text."""

@@ -50,14 +50,31 @@ def attention_map(weights: np.ndarray, prefix: int | None) -> AttentionMap:
     >>> attention_map(np.full((1, 1, 5), 0.2), 1).mean.shape
     (2, 2)
     """
+    queries = on_grid(np.asarray(weights, np.float32).mean(1), prefix)
+    mean = queries.mean(0)
+    return AttentionMap(mean, queries, float(mean.sum()))
+
+
+def on_grid(values: np.ndarray, prefix: int | None) -> np.ndarray:
+    """Lays one value a token on the picture, row by row.
+
+    Args:
+        values: (…, L) of all tokens of one picture.
+        prefix: Leading tokens that are no place; None where no token is one.
+
+    Returns:
+        (…, h, w).
+
+    Raises:
+        CrossModalError: The trunk's tokens are no places, or no square grid.
+    """
     if prefix is None:
-        raise CrossModalError("attention map: expected a trunk whose tokens are places in the picture, found none")
-    places = np.asarray(weights, np.float32).mean(1)[:, prefix:]  # (Q, h·w)
-    side = round(places.shape[1] ** 0.5)
-    if side * side != places.shape[1] or not side:
-        raise CrossModalError(f"attention map: expected a square grid of tokens, found {places.shape[1]} tokens")
-    queries = places.reshape(len(places), side, side)
-    return AttentionMap(queries.mean(0), queries, float(places.mean(0).sum()))
+        raise CrossModalError("map: expected a trunk whose tokens are places in the picture, found none")
+    places = values[..., prefix:]
+    side = round(places.shape[-1] ** 0.5)
+    if side * side != places.shape[-1] or not side:
+        raise CrossModalError(f"map: expected a square grid of tokens, found {places.shape[-1]} tokens")
+    return places.reshape(*places.shape[:-1], side, side)
 
 
 def token_weights(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ Source: Petsiuk, Das, Saenko 2018, "RISE: randomized input sampling for explanat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +84,39 @@ def deletion(
     scored = np.asarray(scores(hidden), np.float64)
     drawn = scored[len(counts) :].reshape(len(counts), draws).mean(1)
     return Deletion(np.asarray(shares), scored[: len(counts)], drawn)
+
+
+def word_deletion(
+    words: Sequence[str],
+    values: np.ndarray,
+    scores: Callable[[list[str]], np.ndarray],
+    *,
+    draws: int = 8,
+    seed: int = 0,
+) -> Deletion:
+    """Drops the words that an explanation points at, one more at each step, down to the last word.
+
+    Args:
+        words: n words of a text.
+        values: (n,) float, one for each word.
+        scores: Scores texts against the other item.
+        draws: Random orders.
+        seed: Of the draws.
+
+    Returns:
+        The curves over the share of words dropped.
+
+    Raises:
+        CrossModalError: Values that do not fit, or a single word, which cannot be dropped.
+    """
+    values, count = np.asarray(values), len(words)
+    if count < 2 or values.shape != (count,):
+        raise CrossModalError(f"deletion: expected two words or more, a value for each, found {count}, {values.shape}")
+    generator = np.random.default_rng(seed)
+    orders = [np.argsort(-values, kind="stable"), *(generator.permutation(count) for _ in range(draws))]
+    texts = [" ".join(words[i] for i in sorted(order[step:])) for order in orders for step in range(count)]
+    scored = np.asarray(scores(texts), np.float64).reshape(len(orders), count)
+    return Deletion(np.arange(count) / count, scored[0], scored[1:].mean(0))
 
 
 def hide(pixels: np.ndarray, masks: np.ndarray) -> np.ndarray:

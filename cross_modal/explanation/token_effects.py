@@ -17,6 +17,8 @@ from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.explanation.token_embeddings import Modality
 
+AT_ONCE = 64  # copies of the tokens in one pass: a large trunk's would fill the memory
+
 
 @torch.no_grad()
 def token_effects(twin: TwinEncoder, tokens: Tokens, modality: Modality, other: Tensor) -> Tensor:
@@ -38,8 +40,7 @@ def token_effects(twin: TwinEncoder, tokens: Tokens, modality: Modality, other: 
     places = torch.nonzero(real)[:, 0]
     masks = real.repeat(count + 1, 1)  # (N + 1, L): all tokens, then each left out
     masks[torch.arange(1, count + 1), places] = False
-    pooled = None if tokens.pooled is None else tokens.pooled.expand(count + 1, -1)
-    embedded = twin.embed_tokens(Tokens(tokens.values.expand(count + 1, -1, -1), masks, pooled), modality)
+    embedded = torch.cat([twin.embed_tokens(_copies(tokens, part), modality) for part in masks.split(AT_ONCE)])
     if twin.normalise:
         scores = embedded @ F.normalize(other.to(embedded), dim=-1)
     else:
@@ -47,3 +48,9 @@ def token_effects(twin: TwinEncoder, tokens: Tokens, modality: Modality, other: 
     effects = torch.zeros(length)
     effects[places.cpu()] = (scores[0] - scores[1:]).cpu()
     return effects
+
+
+def _copies(tokens: Tokens, masks: Tensor) -> Tokens:
+    """The same tokens once for each of (n, L) masks."""
+    pooled = None if tokens.pooled is None else tokens.pooled.expand(len(masks), -1)
+    return Tokens(tokens.values.expand(len(masks), -1, -1), masks, pooled)

@@ -32,7 +32,7 @@ def token_embeddings(twin: TwinEncoder, tokens: Tokens, modality: Modality) -> T
         modality: Which side's map and head.
 
     Returns:
-        (B, L, dim) float32, of length one where the twin normalises; rows of padding mean nothing.
+        (B, L, dim) float32, of length one where the twin normalises; zeros at padding.
 
     Raises:
         CrossModalError: The twin has no trunk of that modality.
@@ -52,4 +52,5 @@ def token_embeddings(twin: TwinEncoder, tokens: Tokens, modality: Modality) -> T
     alone = values.flatten(0, 1).unsqueeze(1)  # (B·L, 1, width)
     embedded, _ = head(alone, torch.ones(alone.shape[:2], dtype=torch.bool, device=alone.device))
     embedded = embedded.float().unflatten(0, values.shape[:2])
-    return F.normalize(embedded, dim=-1) if twin.normalise else embedded
+    embedded = F.normalize(embedded, dim=-1) if twin.normalise else embedded
+    return embedded.masked_fill(~tokens.mask.unsqueeze(-1), 0)

@@ -1,14 +1,15 @@
 """Which embeddings a table of items gives, and what each is called, so that a second run finds the first one's rows.
 
-A picture is called by its path, relative to the folder of its source where it lies inside: a file that changed keeps
-its name, and its row is replaced. Pictures without a path are called by their content, texts by theirs and their
-label's. A second item of one name gets "#2", in the order of the source.
+A manifest's column "id" names its items. Else a picture is called by its path, relative to the folder of its source
+where it lies inside: a file that changed keeps its name, and its row is replaced. Pictures without a path are called by
+their content, texts by theirs and their label's. A second item of one name gets "#2", in the order of the source.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Of = Literal["auto", "image", "text", "each"]
 DIGITS = 16  # of a content that stands for a name
+TEXT_OF = "#text"  # ends the name of the text of an item whose picture has the item's own
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,19 @@ class ReferenceRows:
         return len(self.ids)
 
 
-def reference_rows(items: Items, twin: TwinEncoder, of: Of = "auto") -> ReferenceRows:
+def reference_rows(
+    items: Items, twin: TwinEncoder, of: Of = "auto", ids: Sequence[str] | None = None, prefix: str = ""
+) -> ReferenceRows:
     """Chooses what of the items is embedded, and names it.
 
     Args:
         items: The items.
         twin: Says which trunks there are.
         of: "auto" takes the picture of an item that has one, else its text; "image" and "text" take one modality;
-            "each" takes both, as rows of their own. A text that many items of a label share is one row.
+            "each" takes both, as rows of their own. A text that many items of a label share is one row, unless the
+            items have ids.
+        ids: One distinct name an item; None names them by path and content.
+        prefix: Begins every name: what sets two sources with the same file names apart.
 
     Returns:
         The rows, pictures first.
@@ -65,15 +72,20 @@ def reference_rows(items: Items, twin: TwinEncoder, of: Of = "auto") -> Referenc
         worded[:] = False
     elif of == "auto":
         worded &= ~pictured
-    texts = _distinct_texts(items, np.flatnonzero(worded))
+    texts = np.flatnonzero(worded) if ids is not None else _distinct_texts(items, np.flatnonzero(worded))
     if not len(images) + len(texts):
         can = "pictures and texts" if twin.image is not None and twin.text is not None else "pictures"
         can = "texts" if twin.image is None else can
         asked = "" if of == "auto" else f" (asked for: {of})"
         raise CrossModalError(f"{items.source}: expected items that this model encodes ({can}), found none{asked}")
-    names = [*_picture_names(items, images), *(_text_name(items, row) for row in texts.tolist())]
+    if ids is None:
+        names = numbered([*_picture_names(items, images), *(_text_name(items, row) for row in texts.tolist())])
+    else:
+        # The same name whatever is asked for: an item with a picture gives its own name to that.
+        names = [ids[row] for row in images.tolist()]
+        names += [f"{ids[row]}{TEXT_OF if pictured[row] else ''}" for row in texts.tolist()]
     kinds = np.array(["image"] * len(images) + ["text"] * len(texts), object)
-    return ReferenceRows(np.concatenate([images, texts]), kinds, numbered(names))
+    return ReferenceRows(np.concatenate([images, texts]), kinds, [f"{prefix}{name}" for name in names])
 
 
 def contents_of(items: Items, rows: ReferenceRows) -> list[str]:

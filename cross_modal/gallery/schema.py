@@ -237,9 +237,18 @@ def _column(name: str, values: Sequence[Any], kind: pa.DataType | None, count: i
     return column
 
 
+def is_further(name: str) -> bool:
+    """Whether a manifest's own column may be called so beside the gallery's.
+
+    >>> is_further("price"), is_further("source"), is_further("_row"), is_further("a.b")
+    (True, False, False, False)
+    """
+    return name not in (*FIELDS, *HEAVY) and bool(_NAME.fullmatch(name)) and not name.startswith("_")
+
+
 def _further(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """One of the manifest's own columns: strings, whole numbers, numbers or booleans."""
-    if not _NAME.fullmatch(name) or name.startswith("_"):
+    if not is_further(name):
         raise CrossModalError(
             f"gallery: expected column names of letters, digits, _, - and blanks that start with no _, found {name!r}"
         )

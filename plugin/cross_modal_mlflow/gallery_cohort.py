@@ -43,43 +43,66 @@ def attach_cohort(gallery: Gallery, twin: TwinEncoder, items: Items, options: In
     if not named and options.split in ("validation", "all"):
         return ["no cohort: the validation classes are in the gallery (--cohort SOURCE names another source)"]
     try:
-        cohort = cohort_of(twin, source.split("validation"), options.items)
+        chosen, kind = cohort_items(twin, source.split("validation"))
+        known = _attached(gallery)
+        about = provenance_of(chosen)
+        if known is not None and known.kind == kind and dict(known.provenance) == about:
+            return [_in_words(known)]
+        cohort = Cohort.of(
+            _embedded(twin, chosen, kind, options.items), chosen.keys, kind, genuine=chosen.genuine, provenance=about
+        )
     except CrossModalError as error:
         if named:
             raise
         return [f"no cohort, so that `identify` has no threshold: {error}"]
     gallery.attach(ATTACHMENT, cohort.to_bytes())
-    return [f"cohort: {len(cohort.labels):,} items of {len(cohort.sizes):,} validation classes settle `identify`"]
+    return [_in_words(cohort)]
 
 
-def cohort_of(twin: TwinEncoder, items: Items, data: DataConfig, seed: int = 0) -> Cohort:
-    """The cohort of labelled items: their pictures where the twin sees them, else their texts.
+def cohort_items(twin: TwinEncoder, items: Items, seed: int = 0) -> tuple[Items, Kind]:
+    """The labelled items of a cohort: pictures where the twin sees them, else texts.
 
     Args:
         twin: The twin.
         items: Validation items.
-        data: How pictures are decoded.
         seed: Of the draw, where there are too many.
 
     Raises:
-        CrossModalError: No labels, or fewer than two identities.
+        CrossModalError: No labels, or nothing that the twin encodes.
     """
-    from cross_modal.embed_items import open_pictures
-    from cross_modal.encoders.embedding import embed_images, embed_texts
-
     if items.labels is None:
         raise CrossModalError(f"{items.source}: expected labels in the validation split, found none")
     kind: Kind = "image" if twin.image is not None and items.has_images else "text"
     rows = np.flatnonzero(items.has_image if kind == "image" else items.has_text & (twin.text is not None))
     if len(rows) > MOST_ITEMS:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_ITEMS])
-    chosen = items.take(rows)
-    if not len(chosen):
+    if not len(rows):
         raise CrossModalError(f"{items.source}: expected validation items that this model encodes, found none")
-    if kind == "image":
-        embeddings = embed_images(twin, open_pictures(chosen, twin, data), np.arange(len(chosen)))
-    else:
-        embeddings = embed_texts(twin, [str(text) for text in chosen.texts])
-    about = {"data": items.source, "digest": chosen.digest, "split": "validation"}
-    assert chosen.labels is not None
-    return Cohort.of(embeddings, chosen.labels, kind, genuine=chosen.genuine, provenance=about)
+    return items.take(rows), kind
+
+
+def provenance_of(items: Items) -> dict[str, str]:
+    """What a cohort's items are: by content, so that they are embedded once however often one indexes."""
+    return {"data": items.source, "digest": items.digest, "split": "validation"}
+
+
+def _embedded(twin: TwinEncoder, items: Items, kind: Kind, data: DataConfig) -> np.ndarray:
+    from cross_modal.embed_items import open_pictures
+    from cross_modal.encoders.embedding import embed_images, embed_texts
+
+    if kind == "text":
+        return embed_texts(twin, [str(text) for text in items.texts])
+    return embed_images(twin, open_pictures(items, twin, data), np.arange(len(items)))
+
+
+def _attached(gallery: Gallery) -> Cohort | None:
+    """The cohort that is there; None where there is none, or none that can be read."""
+    content = gallery.attachment(ATTACHMENT)
+    try:
+        return None if content is None else Cohort.from_bytes(content, f"cohort of {gallery.location}")
+    except CrossModalError:
+        return None
+
+
+def _in_words(cohort: Cohort) -> str:
+    return f"cohort: {len(cohort.labels):,} items of {len(cohort.sizes):,} validation classes settle `identify`"

@@ -29,7 +29,8 @@ examples:
 
 A gallery is a folder (LanceDB), or milvus:FILE.db or milvus:http://HOST:PORT#NAME (needs cross-modal[milvus]). It holds
 the embeddings of one model and refuses every other one. Indexing again encodes what is new or changed and nothing else;
-a run that was killed goes on where it stopped. A filter is column=value, with != < <= > >= and ~ (contains);
+a run that was killed goes on where it stopped. Rows are called by the manifest's column id, else by path; its other
+columns are kept to filter by. A filter is column=value, with != < <= > >= and ~ (contains);
 label=a|b is either."""
 UPKEEP = ("show", "delete", "versions", "tag", "export", "ann")
 
@@ -47,7 +48,9 @@ class IndexOptions:
             "each" takes both, as rows of their own.
         thumbnail: Longest side in pixels of the small pictures kept beside the embeddings; 0 keeps none.
         batch: Items in a forward pass.
-        prune: Take rows of this source away whose items are gone from it.
+        prune: Take rows of this source away whose items are gone from it, from whatever split.
+        prefix: Begins the id of every row: sets two sources with the same file names apart.
+        replace: Let rows take the place of another source's, where ids are the same and pictures are not.
         cohort: A source whose validation split settles how near strangers come ("identify" needs it); "auto" takes the
             indexed one's, "none" leaves it out.
         show: Show rows instead of writing any.
@@ -69,6 +72,8 @@ class IndexOptions:
     thumbnail: int = 96
     batch: int = 256
     prune: bool = False
+    prefix: str = ""
+    replace: bool = False
     cohort: str = "auto"
     show: bool = False
     where: list[str] = field(default_factory=list)
@@ -156,11 +161,13 @@ def _with_card(call: Call, card: dict[str, Any]) -> IndexOptions:
 
 def _index(call: Call, options: IndexOptions, folder: Path) -> None:
     """Indexes and says what was done."""
-    from cross_modal.data.sources import read_items
     from cross_modal.gallery.binding import Binding
     from cross_modal.gallery.gallery import Gallery
     from cross_modal.gallery.indexing import IndexConfig, index_items
+    from cross_modal.gallery.item_ids import reference_rows
     from cross_modal_mlflow.device import on_device
+    from cross_modal_mlflow.gallery_cohort import attach_cohort
+    from cross_modal_mlflow.gallery_data import read_gallery_data
     from cross_modal_mlflow.gallery_progress import counting
     from cross_modal_mlflow.phases import Clock, working
     from cross_modal_mlflow.summary import stderr
@@ -169,19 +176,33 @@ def _index(call: Call, options: IndexOptions, folder: Path) -> None:
         raise CrossModalError(f"index: expected --data SOURCE, as {options.model} does not say what it was trained on")
     clock, console = Clock(), stderr()
     with clock.phase("data"), working(console, f"reading {options.data}"):
-        items = read_items(options.data, options.items)
-        chosen = items if options.split == "all" else items.split(options.split)
-    if not len(chosen):
-        raise CrossModalError(f"{options.data}: expected items in the split {options.split}, found none")
+        data = read_gallery_data(options.data, options)
     twin, binding = Binding.of_folder(folder, _lasting(options.model))
-    settings = IndexConfig(options.of, options.thumbnail, options.batch, prune=options.prune)
+    reference_rows(data.chosen, twin, options.of)  # nothing to encode leaves no empty gallery behind
+    present = data.present(twin, options.prefix) if options.prune else None
+    settings = IndexConfig(
+        options.of,
+        options.thumbnail,
+        options.batch,
+        prune=options.prune,
+        prefix=options.prefix,
+        replace=options.replace,
+    )
     with Gallery.create(options.gallery, binding) as gallery:
         with clock.phase("indexing"), counting(console, "indexing") as tell:
-            result = index_items(gallery, on_device(twin), chosen, settings, options.items, tell)
+            result = index_items(
+                gallery,
+                on_device(twin),
+                data.chosen,
+                settings,
+                options.items,
+                tell,
+                ids=data.ids,
+                facts=data.facts,
+                present=present,
+            )
         with clock.phase("cohort"), working(console, "embedding the cohort"):
-            from cross_modal_mlflow.gallery_cohort import attach_cohort
-
-            notes = attach_cohort(gallery, twin, items, options)
+            notes = [*data.notes, *attach_cohort(gallery, twin, data.items, options)]
         _say(call, options, gallery, result, clock.seconds, notes)
 
 

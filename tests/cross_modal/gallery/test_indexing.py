@@ -1,13 +1,17 @@
 """Indexing: everything once, what is known never again, and nothing lost when it is killed."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from toys.shapes import shapes
 from toys.tiny_twin import tiny_twin
@@ -119,13 +123,118 @@ def test_equal_pictures_are_encoded_once(gallery: Gallery, twin: TwinEncoder, tm
     assert (result.added, result.encoded) == (3, 1)
 
 
-def test_thumbnails_are_small_pictures_of_the_right_proportions(gallery: Gallery, twin: TwinEncoder) -> None:
-    import io
+def test_files_that_swap_their_names_swap_their_embeddings_too(
+    gallery: Gallery, twin: TwinEncoder, tmp_path: Path
+) -> None:
+    items = files(tmp_path / "in")
+    index_items(gallery, twin, items, IndexConfig(), PLAIN)
+    before = {name: gallery.matrix().vector(name).copy() for name in ("0.png", "1.png", "4.png")}
+    (tmp_path / "in" / "0.png").rename(tmp_path / "in" / "kept.png")
+    (tmp_path / "in" / "1.png").rename(tmp_path / "in" / "0.png")
+    (tmp_path / "in" / "kept.png").rename(tmp_path / "in" / "1.png")
+    result = index_items(gallery, twin, items, IndexConfig(commit=1), PLAIN)
+    assert (result.changed, result.encoded) == (2, 0)
+    after = gallery.matrix()
+    assert np.array_equal(after.vector("0.png"), before["1.png"])
+    assert np.array_equal(after.vector("1.png"), before["0.png"])
+    assert np.array_equal(after.vector("4.png"), before["4.png"])
 
-    index_items(gallery, twin, shapes(2), IndexConfig(thumbnail=8), PLAIN)
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=6), min_size=2, max_size=3), st.integers(1, 3))
+def test_whatever_the_history_every_row_holds_the_embedding_of_its_content(
+    twin: TwinEncoder, history: list[list[int]], commit: int
+) -> None:
+    """Each run gives files 0, 1, … the contents of a list; several may be equal, and any may move."""
+    gallery = Gallery.create("memory", Binding.of(twin))
+    pictures = [np.full((16, 16), 60 * level, np.uint8) + np.eye(16, dtype=np.uint8) * level for level in range(4)]
+    known: set[int] = set()
+    for contents in history:
+        items = Items.of(images=[pictures[content] for content in contents], source="memory")
+        names = [f"file {number}" for number in range(len(contents))]
+        fresh = set(contents) - known
+        result = index_items(gallery, twin, items, IndexConfig(commit=commit, prune=True), PLAIN, ids=names)
+        assert result.encoded == len(fresh)
+        expected = embed_images(twin, open_pictures(items, twin, PLAIN), np.arange(len(contents)))
+        assert gallery.matrix().ids.tolist() == names
+        assert np.abs(gallery.matrix().vectors - expected).max() < 1e-5
+        known = set(contents)
+
+
+def test_a_picture_is_kept_small_in_its_own_proportions(gallery: Gallery, twin: TwinEncoder) -> None:
+    wide = np.zeros((60, 200), np.uint8)
+    wide[:, 100:] = 255
+    index_items(gallery, twin, Items.of(images=[wide], labels=["a"]), IndexConfig(thumbnail=80), PLAIN)
     small = gallery.thumbnails([str(gallery.matrix().ids[0])])[0]
     assert small is not None
-    assert Image.open(io.BytesIO(small)).size == (8, 8)
+    with Image.open(io.BytesIO(small)) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (80, 24))
+        levels = np.asarray(picture.convert("L"), int)
+    assert levels[:, :30].max() < 40
+    assert levels[:, 50:].min() > 215
+
+
+def test_without_thumbnails_where_none_are_wanted(gallery: Gallery, twin: TwinEncoder) -> None:
+    index_items(gallery, twin, shapes(1), IndexConfig(thumbnail=0), PLAIN)
+    assert set(gallery.thumbnails(gallery.matrix().ids.tolist())) == {None}
+
+
+def test_threads_that_read_ahead_change_nothing(twin: TwinEncoder) -> None:
+    items, vectors = shapes(3), {}
+    for workers in (0, 3):
+        gallery = Gallery.create("memory", Binding.of(twin))
+        index_items(gallery, twin, items, IndexConfig(batch=7, commit=10), replace(PLAIN, workers=workers))
+        vectors[workers] = gallery.matrix().vectors
+    assert np.array_equal(vectors[0], vectors[3])
+
+
+def test_a_picture_that_cannot_be_decoded_is_named_and_what_was_written_before_stays(
+    gallery: Gallery, twin: TwinEncoder, tmp_path: Path
+) -> None:
+    items = files(tmp_path / "in")
+    broken = tmp_path / "in" / "4.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(CrossModalError, match=r"items\.csv row 5: image '.*4\.png' cannot be decoded"):
+        index_items(gallery, twin, items, IndexConfig(batch=1, commit=2), PLAIN)
+    assert len(gallery) == 4
+
+
+def test_a_part_of_a_source_prunes_what_all_of_it_has_lost(gallery: Gallery, twin: TwinEncoder, tmp_path: Path) -> None:
+    items = files(tmp_path / "in")
+    index_items(gallery, twin, items, IndexConfig(), PLAIN)
+    part, present = items.take([0, 1]), ["0.png", "1.png", "2.png", "3.png"]
+    result = index_items(gallery, twin, part, IndexConfig(prune=True), PLAIN, present=present)
+    assert result.removed == 2
+    assert gallery.matrix().ids.tolist() == present
+
+
+def test_other_pictures_of_another_source_do_not_take_a_rows_place_unasked(
+    gallery: Gallery, twin: TwinEncoder, tmp_path: Path
+) -> None:
+    index_items(gallery, twin, files(tmp_path / "one"), IndexConfig(), PLAIN)
+    other = files(tmp_path / "two")
+    Image.new("L", (16, 16), 9).save(tmp_path / "two" / "3.png")
+    with pytest.raises(CrossModalError, match=r"found 1 of other pictures of .*one.*'3\.png' is one.*--prefix NAME/"):
+        index_items(gallery, twin, other, IndexConfig(), PLAIN)
+    assert len(gallery) == 6
+    beside = index_items(gallery, twin, other, IndexConfig(prefix="two/"), PLAIN)
+    assert (beside.added, beside.encoded) == (6, 1)
+    over = index_items(gallery, twin, other, IndexConfig(replace=True), PLAIN)
+    assert (over.changed, over.encoded, len(gallery)) == (6, 0, 12)
+
+
+def test_a_folder_that_moved_is_the_same_data(gallery: Gallery, twin: TwinEncoder, tmp_path: Path) -> None:
+    index_items(gallery, twin, files(tmp_path / "one"), IndexConfig(), PLAIN)
+    (tmp_path / "one").rename(tmp_path / "two")
+    result = index_items(gallery, twin, files(tmp_path / "two"), IndexConfig(), PLAIN)
+    assert (result.changed, result.encoded) == (6, 0)
+    assert gallery.row(["0.png"])["image"].to_pylist() == [str(tmp_path / "two" / "0.png")]
+
+
+def test_the_twins_mode_is_restored(gallery: Gallery, twin: TwinEncoder) -> None:
+    twin.train()
+    index_items(gallery, twin, shapes(1), IndexConfig(), PLAIN)
+    assert twin.training
 
 
 def test_progress_counts_every_row_once_and_ends_at_the_total(gallery: Gallery, twin: TwinEncoder) -> None:

@@ -88,3 +88,22 @@ def test_nothing_to_embed_is_one_line() -> None:
         reference_rows(texts, tiny_twin(text="none"))
     with pytest.raises(CrossModalError, match="asked for: image"):
         reference_rows(texts, tiny_twin(), "image")
+
+
+def test_ids_that_items_bring_are_theirs_whatever_is_asked_for() -> None:
+    def ids(of: str) -> list[str]:
+        return reference_rows(BOTH, tiny_twin(), of, ["x", "y", "z"]).ids  # type: ignore[arg-type]
+
+    assert ids("auto") == [*ids("image"), "y"] == ["x", "z", "y"]
+    assert ids("each") == ["x", "z", "x#text", "y"]
+    assert ids("text") == ["x#text", "y"]
+
+
+def test_a_text_that_has_an_id_is_a_row_of_its_own() -> None:
+    items = Items.of(texts=["cat", "cat"], labels=["a", "a"])
+    assert reference_rows(items, tiny_twin(), "auto", ["x", "y"]).ids == ["x", "y"]
+
+
+def test_a_prefix_begins_every_id() -> None:
+    plain, other = (reference_rows(BOTH, tiny_twin(), "each", prefix=prefix).ids for prefix in ("", "b/"))
+    assert other == [f"b/{name}" for name in plain]

@@ -67,9 +67,14 @@ def test_without_a_cohort_where_none_is_wanted(model: Path, data: Path, tmp_path
         assert gallery.attachment(ATTACHMENT) is None
 
 
-def test_again_it_encodes_nothing(model: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_again_it_encodes_nothing_the_cohort_neither(
+    model: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cross_modal.encoders.twin import TwinEncoder
+
     main(words(model, data))
     capsys.readouterr()
+    monkeypatch.delattr(TwinEncoder, "encode_image")
     assert main(words(model, data)) == 0
     assert "index: 0 added, 0 changed, 24 unchanged; 0 encoded" in capsys.readouterr().out
 
@@ -147,4 +152,91 @@ def test_another_models_gallery_is_left_as_it_is(
 def test_a_split_without_items_is_named(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "texts.csv").write_text("text,label,split\na,x,train\nb,y,train\n")
     assert main(words(model, tmp_path / "texts.csv")) == 2
-    assert "expected items in the split test, found none" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "expected items in the split test, found none (its splits: train" in said
+    assert "--split all" in said
+
+
+def test_a_manifests_ids_and_columns_come_along(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = data.read_text().splitlines()
+    further = [f"{row},sku-{number},{number}.5,x" for number, row in enumerate(rows)]
+    data.write_text("\n".join([f"{header},id,price,source", *further]) + "\n")
+    assert main(words(model, data)) == 0
+    said = capsys.readouterr().out
+    assert "24 of " in said
+    assert "items: split test (--split all takes every one)" in said
+    assert "columns that a gallery does not keep: source" in said
+    with Gallery.open(tmp_path / "refs.gallery") as gallery:
+        found = gallery.rows(columns=["id", "price", "image"]).to_pylist()
+    assert len(found) == 24
+    for row in found:
+        number = int(row["id"].removeprefix("sku-"))
+        assert row["price"] == number + 0.5
+        assert row["image"] == str(tmp_path / f"{number}.png")
+    shown = ["index", "--gallery", str(tmp_path / "refs.gallery"), "--show", "--where", f"price<{found[0]['price']}"]
+    assert main(shown) == 0
+    assert f"{sum(row['price'] < found[0]['price'] for row in found)} of 24 references" in capsys.readouterr().out
+
+
+def test_ids_that_stand_twice_are_named_by_row(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = data.read_text().splitlines()
+    data.write_text("\n".join([f"{header},id", *(f"{row},same" for row in rows)]) + "\n")
+    assert main(words(model, data)) == 2
+    assert "items.csv row 2: expected an id of its own, found 'same' as in row 1" in capsys.readouterr().err
+    assert not (tmp_path / "refs.gallery").exists()
+
+
+def test_bad_pictures_stop_it_or_are_skipped_and_named(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = next(row for row, split in enumerate(shapes(4).splits) if split == "test")
+    (tmp_path / f"{bad}.png").write_bytes(b"no picture")
+    assert main(words(model, data)) == 2
+    assert f"items.csv row {bad + 1}: image '{bad}.png'" in capsys.readouterr().err
+    assert main(words(model, data, "--items.on-bad-item", "skip")) == 0
+    said = capsys.readouterr().out
+    assert f"1 skipped: items.csv row {bad + 1}" in said
+    assert "index: 23 added" in said
+
+
+def test_pruning_takes_what_the_source_has_lost_and_no_other_split(
+    model: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words(model, data, "--split", "all"))
+    header, *rows = data.read_text().splitlines()
+    kept = [row for row in rows if not row.endswith("test")] + [row for row in rows if row.endswith("test")][1:]
+    data.write_text("\n".join([header, *kept]) + "\n")
+    capsys.readouterr()
+    assert main(words(model, data, "--prune")) == 0
+    assert "0 added, 0 changed, 23 unchanged, 1 removed; 0 encoded" in capsys.readouterr().out
+
+
+def test_nothing_that_the_model_encodes_leaves_no_gallery(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "texts.csv").write_text("text,label,split\na,x,test\n")
+    pictures_only = write_twin(tmp_path / "pictures only", text="none")
+    assert main(words(pictures_only, tmp_path / "texts.csv")) == 2
+    assert "expected items that this model encodes (pictures), found none" in capsys.readouterr().err
+    assert not (tmp_path / "refs.gallery").exists()
+
+
+def test_two_folders_with_the_same_file_names_are_set_apart(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words(model, data))
+    other = tmp_path / "other"
+    for row in (0, 1):
+        (other / "class").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 50 + row).save(other / "class" / f"{row}.png")
+    Image.new("L", (16, 16), 7).save(other / f"{shapes(4).splits.tolist().index('test')}.png")
+    (other / "items.csv").write_text(f"image,label,split\n{shapes(4).splits.tolist().index('test')}.png,new,test\n")
+    again = words(model, other / "items.csv", "--cohort", "none")
+    again[again.index("--gallery") + 1] = str(tmp_path / "refs.gallery")
+    capsys.readouterr()
+    assert main(again) == 2
+    assert "--prefix NAME/ sets them apart" in capsys.readouterr().err
+    assert main([*again, "--prefix", "other/"]) == 0
+    assert "index: 1 added, 0 changed" in capsys.readouterr().out
