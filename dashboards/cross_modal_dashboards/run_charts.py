@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import altair as alt
 import pandas as pd
 
@@ -10,24 +12,25 @@ from cross_modal_dashboards.runs_table import StudyFrames
 GREEN, BLUE = "#00a676", "#2f8fce"
 #: Okabe and Ito's, in an order that keeps neighbours apart on light and on dark.
 SERIES = ("#2f8fce", "#d55e00", "#00a676", "#cc79a7", "#e69f00", "#56b4e9", "#8a94a0")
-HEIGHT = 260
+HEIGHT, LEGEND_LINE = 260, 20  # pixels; a legend takes its room from the chart
 PANELS = 3  # of margins in a row
 
 
 def curve_chart(points: pd.DataFrame) -> alt.Chart:
     """Values over steps, a line a metric."""
     names = sorted(points["metric"].unique())
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=220) if len(names) > 1 else None
+    many = len(names) > 1
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=220) if many else None
     return (
         alt.Chart(points)
         .mark_line(point=len(points) <= 60)
         .encode(
             x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=None if len(names) > 1 else names[0], scale=alt.Scale(zero=False)),
+            y=alt.Y("value:Q", title=None if many else names[0], scale=alt.Scale(zero=False)),
             color=alt.Color("metric:N", scale=alt.Scale(domain=names, range=list(SERIES)), legend=legend),
             tooltip=["metric:N", "step:Q", alt.Tooltip("value:Q", format=".5f")],
         )
-        .properties(height=HEIGHT)
+        .properties(height=HEIGHT + LEGEND_LINE * (math.ceil(len(names) / 2) if many else 0))
     )
 
 

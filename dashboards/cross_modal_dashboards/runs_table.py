@@ -73,12 +73,15 @@ def curve_groups(metrics: Mapping[str, float]) -> dict[str, list[str]]:
         Title → names; only those that the run has.
 
     >>> curve_groups({"train/loss": 0.5, "health/spread": 0.1, "seconds/setup": 1.0})
-    {'loss': ['train/loss'], 'health': ['health/spread']}
+    {'loss': ['train/loss'], 'health: spread and gap': ['health/spread']}
     """
+    health = sorted(name for name in metrics if name.startswith("health/"))
     groups = {
         "loss": [name for name in metrics if re.fullmatch(r"train/loss\d*|train/\w+_to_\w+", name)],
         "validation": [name for name in ("validation/score", "optuna/intermediate_value") if name in metrics],
-        "health": sorted(name for name in metrics if name.startswith("health/")),
+        "health: effective rank": [name for name in health if "rank" in name],
+        "health: gradients": [name for name in health if "gradient" in name],
+        "health: spread and gap": [name for name in health if "rank" not in name and "gradient" not in name],
     }
     return {title: names for title, names in groups.items() if names}
 

@@ -35,6 +35,7 @@ def histogram_chart(bench: Bench, rates: Rates) -> alt.LayerChart:
             x=alt.X("low:Q", title="score", scale=alt.Scale(zero=False)),
             x2="high:Q",
             y=alt.Y("share:Q", title="share of its kind", axis=alt.Axis(format="%"), stack=None),
+            y2=alt.Y2Datum(0),
             color=colour,
             tooltip=["verdict:N", _number("low", ".4f"), _number("high", ".4f"), "pairs:Q", _number("share", ".1%")],
         )

@@ -22,7 +22,7 @@ from cross_modal_dashboards.runs_table import (
 )
 from cross_modal_mlflow.store import tracking_uri
 
-BOUND: Final = "query-params"
+OF: Final = "of"  # the run of this view, in the address
 LIVE = "3s"
 
 
@@ -59,16 +59,17 @@ picked = st.dataframe(table, hide_index=True, column_config=COLUMNS, key="table"
                       selection_mode="single-row")  # fmt: skip
 st.download_button("Download runs as CSV", table.to_csv(index=False), "runs.csv", "text/csv", on_click="ignore")
 rows = picked["selection"]["rows"] if picked else []
-if rows and st.session_state.get("row") != rows[0] and rows[0] < len(table):
-    st.session_state["of"] = table["run_id"][rows[0]]  # the click decides; a later choice in the list wins over it
-st.session_state["row"] = rows[0] if rows else None
-
-asked = st.query_params.get("of")
+asked = st.query_params.get(OF)
 if asked is not None and asked not in by_id:
     st.warning(f"run {asked[:40]}: expected a run in {uri}, found none; showing the newest")
-if st.session_state.get("of") not in by_id:
-    st.session_state.pop("of", None)
-chosen_id = st.selectbox("Run", list(by_id), format_func=lambda each: by_id[each].title, key="of", bind=BOUND)
+if st.session_state.get("chosen_run") not in by_id:
+    st.session_state["chosen_run"] = asked if asked in by_id else table["run_id"][0]
+if rows != st.session_state.get("rows", []) and rows and rows[0] < len(table):
+    st.session_state["chosen_run"] = table["run_id"][rows[0]]  # a click decides; a later choice in the list wins
+st.session_state["rows"] = rows
+chosen_id = st.selectbox("Run", list(by_id), format_func=lambda each: by_id[each].title, key="chosen_run")
+# A bound list would put the run's title in the address: ids stay what they are when a run is renamed.
+st.query_params[OF] = chosen_id
 run = by_id[chosen_id]
 
 
@@ -89,9 +90,10 @@ def show_curves() -> None:
     if not drawn:
         st.caption("No curves: this run logged no metric more than once.")
         return
-    for column, (title, points) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
-        column.markdown(f"**{title.capitalize()}**")
-        column.altair_chart(curve_chart(points), width="stretch")
+    columns = st.columns(2)
+    for place, (title, points) in enumerate(drawn.items()):
+        columns[place % 2].markdown(f"**{title.capitalize()}**")
+        columns[place % 2].altair_chart(curve_chart(points), width="stretch")
 
 
 st.subheader("Curves")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.comparison import in_words
+from cross_modal.verification.estimate import Estimate
 from cross_modal_dashboards import resources
 from cross_modal_dashboards.choice import chosen, stop_with
 from cross_modal_dashboards.components.pair_cards import PairCard, pair_cards
@@ -47,13 +48,16 @@ try:
 except Exception as error:  # an artifact that is no table: the page says so and stays
     stop_with(error)
 
+words = {in_words(name): name for name in names}
 asked = st.query_params.get("comparison")
-if asked is not None and asked not in names:
-    st.warning(f"comparison {asked[:40]!r}: expected one of {', '.join(names)}; showing {names[0]}")
-comparison = st.radio(
-    "Compare", names, format_func=in_words, key="comparison", bind=BOUND, horizontal=True,
-    help="Scores of a picture with a name lie elsewhere than scores of two pictures: each has thresholds of its own",
-)  # fmt: skip
+if asked is not None and asked not in words:
+    st.warning(f"comparison {asked[:40]!r}: expected one of {', '.join(words)}; showing {next(iter(words))}")
+comparison = words[
+    st.radio(
+        "Compare", list(words), key="comparison", bind=BOUND, horizontal=True,
+        help="Scores of a picture with a name lie elsewhere than scores of two pictures: each has its own thresholds",
+    )
+]  # fmt: skip
 try:
     bench = bench_for(choice.uri, choice.run.run_id, comparison)
     calibration = resources.model(choice.uri, choice.run.run_id).calibration
@@ -79,18 +83,25 @@ threshold = st.slider("Threshold", low, high, usual, step, format="%.4f", key="t
                       help="Pairs with at least this score are taken for the same")  # fmt: skip
 st.caption(f"{usual:.4f} is {meaning}." if threshold == usual else f"The usual threshold is {usual:.4f}: {meaning}.")
 rates = bench.at(threshold)
+
+
+def interval(found: Estimate) -> str:
+    """What 95 % of resamples lie in."""
+    return f"{found.low:.1%}–{found.high:.1%}"
+
+
 same, different = bench.counts
 
 left, middle, right, last = st.columns(4)
 left.metric("Different taken for same", f"{rates.false_accept.value:.2%}", border=True)
-left.caption(f"{rates.false_accepts:,} of {different:,} · 95 %: {rates.false_accept.percent()}")
+left.caption(f"{rates.false_accepts:,} of {different:,} · 95 %: {interval(rates.false_accept)}")
 middle.metric("Same taken for different", f"{rates.false_reject.value:.2%}", border=True)
-middle.caption(f"{rates.false_rejects:,} of {same:,} · 95 %: {rates.false_reject.percent()}")
+middle.caption(f"{rates.false_rejects:,} of {same:,} · 95 %: {interval(rates.false_reject)}")
 right.metric("Accuracy", f"{rates.accuracy.value:.2%}", border=True, help="Where both kinds are equally frequent")
-right.caption(f"95 %: {rates.accuracy.percent()}")
+right.caption(f"95 %: {interval(rates.accuracy)}")
 last.metric("Equal error rate", f"{bench.whole['eer'].value:.2%}", border=True, help="At whatever threshold")
 auc = bench.whole["auc"]
-last.caption(f"95 %: {bench.whole['eer'].percent()} · area {auc.value:.4f} ({auc.low:.4f}–{auc.high:.4f})")
+last.caption(f"95 %: {interval(bench.whole['eer'])} · area {auc.value:.4f} ({auc.low:.4f}–{auc.high:.4f})")
 
 
 def charts(bench: Bench, rates: Rates) -> None:
