@@ -136,13 +136,12 @@ nearest = bench.nearest(threshold, ON_THE_PAGE, which or SHOWN[0])
 
 def cards(nearest: pd.DataFrame) -> list[PairCard]:
     """The pairs as cards, with pictures where the gallery is at hand."""
-    gallery = None
+    ids = [str(name) for name in [*nearest["id_a"], *nearest["id_b"]]]
     try:
-        gallery = resources.gallery(choice.gallery)
-        shown = sides(gallery, [*nearest["id_a"], *nearest["id_b"]])
+        shown = sides(resources.gallery(choice.gallery), ids)
     except CrossModalError as error:
         st.caption(f"No pictures: {error}")
-        shown = sides(None, [*nearest["id_a"], *nearest["id_b"]])
+        shown = sides(None, ids)
     made = []
     for pair in nearest.itertuples():
         a, b = shown[str(pair.id_a)], shown[str(pair.id_b)]
