@@ -10,8 +10,8 @@ import pandas as pd
 from cross_modal_dashboards.runs_table import StudyFrames
 
 GREEN, BLUE = "#00a676", "#2f8fce"
-#: Okabe and Ito's, in an order that keeps neighbours apart on light and on dark.
-SERIES = ("#2f8fce", "#d55e00", "#00a676", "#cc79a7", "#e69f00", "#56b4e9", "#8a94a0")
+#: Okabe and Ito's and one more, in an order that keeps neighbours apart on light and on dark.
+SERIES = ("#2f8fce", "#d55e00", "#00a676", "#cc79a7", "#e69f00", "#56b4e9", "#8a94a0", "#8464c8")
 HEIGHT, LEGEND_LINE = 260, 20  # pixels; a legend takes its room from the chart
 PANELS = 3  # of margins in a row
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -25,7 +26,7 @@ def headings(page: AppTest) -> list[str]:
     return [each.value for each in page.subheader]
 
 
-def test_a_real_run_is_listed_with_its_metrics_and_curves(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_a_real_run_is_listed_with_its_metrics_and_curves(explored: Any, open_view: Opened) -> None:
     page = open_view("runs")
     assert not page.exception
     assert explored.run_id in page.dataframe[0].value["run_id"].tolist()

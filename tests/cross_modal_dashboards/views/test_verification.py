@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from cross_modal_dashboards.verification_bench import ARTIFACT, bench_of, compar
 Opened = Callable[..., AppTest]
 
 
-def pairs_of(run) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+def pairs_of(run: Any) -> pd.DataFrame:
     table = resources.artifact_table(run.uri, run.run_id, ARTIFACT)
     assert table is not None
     return table
@@ -23,7 +24,7 @@ def metrics(page: AppTest) -> dict[str, str]:
     return {each.label: each.value for each in page.metric}
 
 
-def test_its_numbers_are_those_of_the_runs_pairs_at_the_threshold_of_the_link(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_its_numbers_are_those_of_the_runs_pairs_at_the_threshold_of_the_link(explored: Any, open_view: Opened) -> None:
     table = pairs_of(explored)
     kind = comparisons_of(table)[0]
     part = table[table["kind"] == kind]
@@ -38,7 +39,7 @@ def test_its_numbers_are_those_of_the_runs_pairs_at_the_threshold_of_the_link(ex
     assert shown["Equal error rate"] == f"{bench_of(table, kind).whole['eer'].value:.2%}"
 
 
-def test_without_a_threshold_it_is_the_models_own(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_threshold_it_is_the_models_own(explored: Any, open_view: Opened) -> None:
     page = open_view("verification")
     calibration = resources.model(explored.uri, explored.run_id).calibration
     assert calibration is not None
@@ -46,7 +47,7 @@ def test_without_a_threshold_it_is_the_models_own(explored, open_view: Opened) -
     assert page.slider(key="threshold").value == calibration.of(kind)[0].threshold
 
 
-def test_one_in_so_many_moves_the_slider(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_one_in_so_many_moves_the_slider(explored: Any, open_view: Opened) -> None:
     page = open_view("verification", one_in="10")
     table = pairs_of(explored)
     bench = bench_of(table, comparisons_of(table)[0])
@@ -56,7 +57,7 @@ def test_one_in_so_many_moves_the_slider(explored, open_view: Opened) -> None:  
     assert metrics(page)["Different taken for same"] == f"{bench.at(bench.one_in(10)).false_accept.value:.2%}"
 
 
-def test_another_comparison_starts_at_its_own_threshold(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_another_comparison_starts_at_its_own_threshold(explored: Any, open_view: Opened) -> None:
     page = open_view("verification")
     words = page.radio(key="comparison").options
     assert len(words) > 1
@@ -69,7 +70,7 @@ def test_another_comparison_starts_at_its_own_threshold(explored, open_view: Ope
     assert page.slider(key="threshold").value != 0.1
 
 
-def test_other_pairs_change_the_page(explored, open_view: Opened, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_other_pairs_change_the_page(explored: Any, open_view: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pairs_of(explored)
     kind = comparisons_of(table)[0]
     cut = round(float(table.loc[table["kind"] == kind, "score"].median()), 3)
@@ -80,7 +81,7 @@ def test_other_pairs_change_the_page(explored, open_view: Opened, monkeypatch: p
 
 
 def test_a_run_without_pairs_says_what_writes_them(
-    explored, open_view: Opened, monkeypatch: pytest.MonkeyPatch  # type: ignore[no-untyped-def]
+    explored: Any, open_view: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setattr(resources, "artifact_table", lambda *_: None)
     page = open_view("verification")
@@ -90,7 +91,7 @@ def test_a_run_without_pairs_says_what_writes_them(
 
 @pytest.mark.parametrize("broken", ["columns", "file"])
 def test_broken_pairs_are_one_line(
-    explored, open_view: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str  # type: ignore[no-untyped-def]
+    explored: Any, open_view: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
 ) -> None:  # fmt: skip
     def table(*_: str) -> pd.DataFrame:
         if broken == "columns":
@@ -105,7 +106,7 @@ def test_broken_pairs_are_one_line(
     assert not page.exception
 
 
-def test_a_link_to_a_comparison_that_is_not_there_shows_another_and_says_so(explored, open_view: Opened) -> None:  # type: ignore[no-untyped-def]
+def test_a_link_to_a_comparison_that_is_not_there_shows_another_and_says_so(explored: Any, open_view: Opened) -> None:
     page = open_view("verification", comparison="<b>tail</b>")
     assert not page.exception
     assert page.metric
