@@ -1,1 +1,1 @@
-"""The Streamlit explorer (comes with a later release)."""
+"""The Streamlit explorer: one page a file, thin over the library and the plugin; read-only on MLflow."""

@@ -48,15 +48,28 @@ def attach_cohort(gallery: Gallery, twin: TwinEncoder, items: Items, options: In
         about = provenance_of(chosen)
         if known is not None and known.kind == kind and dict(known.provenance) == about:
             return [_in_words(known)]
-        cohort = Cohort.of(
-            _embedded(twin, chosen, kind, options.items), chosen.keys, kind, genuine=chosen.genuine, provenance=about
-        )
+        cohort = _cohort(twin, chosen, kind, options.items)
     except CrossModalError as error:
         if named:
             raise
         return [f"no cohort, so that `identify` has no threshold: {error}"]
     gallery.attach(ATTACHMENT, cohort.to_bytes())
     return [_in_words(cohort)]
+
+
+def cohort_of(twin: TwinEncoder, items: Items, data: DataConfig) -> Cohort:
+    """The cohort of a validation split.
+
+    Args:
+        twin: The twin.
+        items: Validation items.
+        data: How pictures are decoded.
+
+    Raises:
+        CrossModalError: No labels, fewer than two identities, or nothing that the twin encodes.
+    """
+    chosen, kind = cohort_items(twin, items)
+    return _cohort(twin, chosen, kind, data)
 
 
 def cohort_items(twin: TwinEncoder, items: Items, seed: int = 0) -> tuple[Items, Kind]:
@@ -84,6 +97,11 @@ def cohort_items(twin: TwinEncoder, items: Items, seed: int = 0) -> tuple[Items,
 def provenance_of(items: Items) -> dict[str, str]:
     """What a cohort's items are: by content, so that they are embedded once however often one indexes."""
     return {"data": items.source, "digest": items.digest, "split": "validation"}
+
+
+def _cohort(twin: TwinEncoder, items: Items, kind: Kind, data: DataConfig) -> Cohort:
+    embeddings = _embedded(twin, items, kind, data)
+    return Cohort.of(embeddings, items.keys, kind, genuine=items.genuine, provenance=provenance_of(items))
 
 
 def _embedded(twin: TwinEncoder, items: Items, kind: Kind, data: DataConfig) -> np.ndarray:

@@ -34,6 +34,7 @@ from cross_modal_mlflow import figures
 from cross_modal_mlflow.class_calibration import calibrate_on_classes, verify_classes
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
+from cross_modal_mlflow.explorer_evidence import log_for_explorer
 from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import Clock, working
@@ -122,6 +123,9 @@ def train_and_evaluate(
                 log_model_metrics(run, info.model_id, items, metrics, result.best_step)
                 log_result(run, result, report, notes)
                 run.figure(figures.curves(heard.history), "curves.png")
+                notes += log_for_explorer(
+                    run, result.twin, scorer, items, experiment.items, f"runs:/{run.run_id}/{MODEL}"
+                )
                 if embedded is not None:
                     test = items.split("test")
                     rows = (image_rows(test, result.twin), text_rows(test, result.twin))

@@ -1,0 +1,78 @@
+"""What is looked at: the run and its gallery, chosen in the sidebar and kept in the address.
+
+Every page begins with `chosen()`. Where there is nothing to look at the page says what to do and stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from cross_modal.errors import CrossModalError
+from cross_modal_dashboards import resources
+from cross_modal_dashboards.catalogue import RunFacts
+from cross_modal_mlflow.store import tracking_uri
+
+RUN = "run"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a page shows.
+
+    Attributes:
+        uri: The tracking store.
+        run: The run.
+    """
+
+    uri: str
+    run: RunFacts
+
+    @property
+    def gallery(self) -> str:
+        """Where the run's gallery lies.
+
+        Raises:
+            CrossModalError: The run has none, or it is not on this machine any more.
+        """
+        where = self.run.gallery
+        if where is None:
+            raise CrossModalError(
+                f"run {self.run.title}: expected a gallery, found none; "
+                f"cross-modal index runs:/{self.run.run_id}/model --data SOURCE --gallery FOLDER writes one"
+            )
+        if "://" not in where and not where.startswith("milvus:") and not Path(where).exists():
+            raise CrossModalError(f"run {self.run.title}: expected its gallery at {where}, found nothing there")
+        return where
+
+
+def chosen() -> Choice:
+    """The run of this view; stops the page, with a sentence, where there is none."""
+    uri = tracking_uri()
+    try:
+        found = [each for each in resources.runs(uri) if each.has_model]
+    except CrossModalError as error:
+        st.error(str(error))
+        st.stop()
+    if not found:
+        st.switch_page(str(Path(__file__).with_name("views") / "welcome.py"))
+    by_id = {each.run_id: each for each in found}
+    asked = st.query_params.get(RUN)
+    if asked is not None and asked not in by_id:
+        st.error(f"run {asked}: expected a run with a twin in {uri}, found none; the link may be of another store")
+        st.stop()
+    picked = st.sidebar.selectbox(
+        "Run", list(by_id), format_func=lambda run_id: by_id[run_id].title, key=RUN, bind="query-params",
+        help="Twins that were trained, newest first",
+    )  # fmt: skip
+    run = by_id[picked]
+    st.sidebar.caption(f"{run.command} · {run.data or 'no data named'} · {run.status.lower()}")
+    return Choice(uri, run)
+
+
+def stop_with(error: Exception) -> None:
+    """Says what is wrong in one line and ends the page."""
+    st.error(str(error) if isinstance(error, CrossModalError) else f"unexpected {type(error).__name__}: {error}")
+    st.stop()
