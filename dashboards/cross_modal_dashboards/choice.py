@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from cross_modal_dashboards.catalogue import RunFacts
 from cross_modal_mlflow.store import tracking_uri
 
 RUN = "run"
+BOUND: Final = "query-params"  # a widget with it keeps its value in the address
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,17 @@ def chosen() -> Choice:
     if asked is not None and asked not in by_id:
         st.error(f"run {asked}: expected a run with a twin in {uri}, found none; the link may be of another store")
         st.stop()
-    picked = st.sidebar.selectbox(
-        "Run", list(by_id), format_func=lambda run_id: by_id[run_id].title, key=RUN, bind="query-params",
+    ids = list(by_id)
+    picked = st.sidebar.selectbox(  # not bound to the address, which would get the title in place of the id
+        "Run",
+        ids,
+        index=ids.index(asked) if asked else 0,
+        format_func=lambda run_id: by_id[run_id].title,
+        key="chosen run",
         help="Twins that were trained, newest first",
-    )  # fmt: skip
+    )
+    if picked != asked and (asked or picked != ids[0]):
+        st.query_params[RUN] = picked
     run = by_id[picked]
     st.sidebar.caption(f"{run.command} · {run.data or 'no data named'} · {run.status.lower()}")
     return Choice(uri, run)

@@ -16,9 +16,9 @@ from cross_modal_dashboards.catalogue import Catalogue, RunFacts
 
 if TYPE_CHECKING:
     import pandas as pd
-    from cross_modal.gallery.gallery import Gallery
 
     from cross_modal.encoders.twin import TwinEncoder
+    from cross_modal.gallery.gallery import Gallery
     from cross_modal.verification.saved_calibration import SavedCalibration
 
 FEW = 4

@@ -4,13 +4,12 @@ import streamlit as st
 
 from cross_modal.errors import CrossModalError
 from cross_modal_dashboards import resources
-from cross_modal_dashboards.choice import chosen, stop_with
+from cross_modal_dashboards.choice import BOUND, chosen, stop_with
 from cross_modal_dashboards.components.tiles import tiles
 from cross_modal_dashboards.match_query import MatchQuery, answer, as_csv, hit_tiles, in_words
 from cross_modal_dashboards.uploaded_picture import checked_picture
 
 KINDS = {"pictures": ["kind=image"], "texts": ["kind=text"], "both": []}
-BOUND = "query-params"
 
 choice = chosen()
 st.title("Matches")

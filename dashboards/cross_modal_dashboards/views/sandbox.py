@@ -8,12 +8,12 @@ from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.pair_embedding import embed_pair_items
 from cross_modal_dashboards import resources
-from cross_modal_dashboards.choice import chosen, stop_with
+from cross_modal_dashboards.choice import BOUND, chosen, stop_with
 from cross_modal_dashboards.components.tiles import ClickTile, tiles
 from cross_modal_dashboards.sandbox import QUICK, Episode, Pool, draw, over_shots, spread
 from cross_modal_dashboards.uploaded_picture import checked_picture
 
-BOUND, DRAWS = "query-params", 20
+DRAWS = 20
 
 choice = chosen()
 st.title("Few-shot sandbox")
@@ -32,7 +32,7 @@ if len(pool.of_class) < 2:
     )
 
 with st.sidebar:
-    method = st.selectbox("Method", QUICK, key="method", bind=BOUND, format_func=lambda name: name.replace("_", " "))
+    method = st.selectbox("Method", QUICK, key="method", bind=BOUND)
     ways = st.slider("Classes", 2, min(20, len(pool.of_class)), min(5, len(pool.of_class)), key="ways", bind=BOUND)
     shots = st.slider("Supports of each", 1, 10, 1, key="shots", bind=BOUND)
     seed = int(st.number_input("Draw", 0, 9999, 0, key="draw", bind=BOUND, help="Another number draws other supports"))
@@ -80,9 +80,9 @@ notes = ["the others take it for another class" if margin < 0 else "" for margin
 clicked = tiles(picture_tiles(rows, [str(labels[row]) for row in rows], notes, states), key="supports")
 if clicked is not None:
     row = int(clicked)
-    label = str(labels[row])
-    place = list(episode.supports[label]).index(row)
-    st.query_params["swap"] = [*st.query_params.get_all("swap"), f"{label}:{place}"]
+    of_class = str(labels[row])
+    at = list(episode.supports[of_class]).index(row)
+    st.query_params["swap"] = [*st.query_params.get_all("swap"), f"{of_class}:{at}"]
     st.rerun()
 
 st.subheader("What it says of other pictures")
