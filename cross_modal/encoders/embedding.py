@@ -5,7 +5,8 @@ Distinct texts are encoded once however often they occur, and in order of length
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from cross_modal.data.pictures import Pictures
 from cross_modal.encoders.twin import TwinEncoder
 
 Progress = Callable[[int], None]  # told how many more items are done
+
+
+BATCH, SMALL_BATCH = 256, 64  # pictures a forward pass
+LARGE = 128  # pixels a side from which a small batch is faster
 
 
 def normalise_pixels(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -30,16 +35,17 @@ def embed_images(
     pictures: Pictures,
     indices: np.ndarray,
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Embeds pictures.
+    """Embeds pictures; the next batch is decoded while this one is encoded.
 
     Args:
         twin: The twin; its mode is restored afterwards.
         pictures: The decoded pictures.
         indices: (N,) int64 rows of `pictures`.
-        batch_size: Pictures a forward pass.
+        batch_size: Pictures a forward pass; None takes 256 small ones, or 64 of 128 pixels and more: a batch whose
+            activations leave the caches is slower, not faster.
         progress: Called with the number of pictures just done.
 
     Returns:
@@ -49,10 +55,10 @@ def embed_images(
     assert trunk is not None
     was_training, device = twin.training, next(twin.parameters()).device
     twin.eval()
+    size = batch_size or (SMALL_BATCH if trunk.size >= LARGE else BATCH)
     parts = []
-    for start in range(0, len(indices), batch_size):
-        pixels = pictures.pixels(indices[start : start + batch_size]).to(device)
-        parts.append(twin.encode_image(normalise_pixels(pixels, trunk.mean, trunk.std)).cpu())
+    for pixels in _ahead(pictures, indices, size):
+        parts.append(twin.encode_image(normalise_pixels(pixels.to(device), trunk.mean, trunk.std)).cpu())
         if progress:
             progress(len(pixels))
     twin.train(was_training)
@@ -91,3 +97,16 @@ def embed_texts(
             progress(len(rows))
     twin.train(was_training)
     return embeddings[[place[str(text)] for text in texts]]
+
+
+def _ahead(pictures: Pictures, indices: np.ndarray, size: int) -> Iterator[Tensor]:
+    """Pixels of batch after batch, the next one decoded meanwhile."""
+    starts = list(range(0, len(indices), size))
+    with ThreadPoolExecutor(1, "decode ahead") as pool:
+        waiting = [pool.submit(pictures.pixels, indices[start : start + size]) for start in starts[:1]]
+        for number in range(len(starts)):
+            pixels = waiting.pop().result()
+            waiting = [
+                pool.submit(pictures.pixels, indices[start : start + size]) for start in starts[number + 1 :][:1]
+            ]
+            yield pixels

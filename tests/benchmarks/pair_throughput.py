@@ -30,7 +30,7 @@ from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.verification_answer import Verifier
 from cross_modal_mlflow.verification_file import verify_file
 
-PICTURES, PAIRS, ROUNDS, BATCH, GOAL = 192, 960, 5, 64, 0.9
+PICTURES, PAIRS, ROUNDS, BATCH, GOAL = 192, 960, 3, 64, 0.9
 
 
 def write_data(folder: Path) -> tuple[list[str], Path]:
