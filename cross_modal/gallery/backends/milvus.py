@@ -26,7 +26,7 @@ from cross_modal.gallery.backends.milvus_facts import MilvusFacts
 from cross_modal.gallery.backends.milvus_rows import FIXED, entities, rows_of, schema_of, types_of
 from cross_modal.gallery.backends.port import FORMAT, Nearest, VersionFacts, check_format, columns_to_read, no_index
 from cross_modal.gallery.binding import Binding
-from cross_modal.gallery.filter import Filter
+from cross_modal.gallery.filter import Condition, Filter
 from cross_modal.gallery.schema import LONGEST_ID, THUMBNAIL, VECTOR, aligned
 
 TOKEN = "CROSS_MODAL_MILVUS_TOKEN"
@@ -149,8 +149,9 @@ class MilvusBackend:
         """Takes rows away."""
         held = self.table(["id"], ids=ids)["id"].to_pylist()
         for at in range(0, len(held), _IDS):
-            some = held[at : at + _IDS]
-            self._ask(lambda some=some: self._client.delete(self._collection, ids=some))  # type: ignore[misc]
+            # Not delete(ids=…): the client writes names into an expression without escaping quotes and backslashes.
+            some = Filter.of_ids(held[at : at + _IDS]).to_milvus(self._schema, FIXED)
+            self._ask(lambda some=some: self._client.delete(self._collection, filter=some))  # type: ignore[misc]
         if held:
             self._written()
         return len(held)
@@ -232,13 +233,19 @@ class MilvusBackend:
     def _all(self, names: Sequence[str], condition: str) -> list[dict[str, Any]]:
         """All entities of a condition, however many."""
         found: list[dict[str, Any]] = []
-        pages = self._client.query_iterator(
-            self._collection, batch_size=BATCH, filter=condition, output_fields=list(names)
-        )
-        while page := pages.next():
+        # One iterator a page, in the order of ids: an iterator's own second page names the last id without escaping it.
+        rest = condition
+        while True:
+            pages = self._client.query_iterator(
+                self._collection, batch_size=BATCH, filter=rest, output_fields=list({"id": None} | dict.fromkeys(names))
+            )
+            page = pages.next()
+            pages.close()
+            if not page:
+                return found
             found += page
-        pages.close()
-        return found
+            after = Filter((Condition("id", ">", (page[-1]["id"],)),)).to_milvus(self._schema, FIXED)
+            rest = f"{after} and ({condition})" if condition else after
 
     def _written(self) -> None:
         """Another version: the time, so that it never goes back whoever writes."""

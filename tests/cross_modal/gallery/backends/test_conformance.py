@@ -38,6 +38,20 @@ def as_rows(table: pa.Table) -> list[dict[str, Any]]:
     return sorted(table.to_pylist(), key=lambda row: row["id"])
 
 
+class TestNames:
+    """Ids are anybody's file names."""
+
+    NAMES = ("o'brien", 'say "hi"', """both ' and \"""", "back\\slash", "ends\\", "50%", "日本", "a or b")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_any_name_is_read_and_deleted_alone(self, make: Make, name: str) -> None:
+        gallery = make()
+        gallery.upsert(rows([*self.NAMES, "plain"]))
+        assert gallery.row([name])["id"].to_pylist() == [name]
+        assert gallery.delete([name]) == 1
+        assert sorted(gallery.contents()) == sorted({*self.NAMES, "plain"} - {name})
+
+
 class TestEmpty:
     def test_has_no_rows(self, make: Make) -> None:
         gallery = make()
