@@ -101,12 +101,10 @@ def embed_texts(
 
 def _ahead(pictures: Pictures, indices: np.ndarray, size: int) -> Iterator[Tensor]:
     """Pixels of batch after batch, the next one decoded meanwhile."""
-    starts = list(range(0, len(indices), size))
+    batches = [indices[start : start + size] for start in range(0, len(indices), size)]
     with ThreadPoolExecutor(1, "decode ahead") as pool:
-        waiting = [pool.submit(pictures.pixels, indices[start : start + size]) for start in starts[:1]]
-        for number in range(len(starts)):
+        waiting = [pool.submit(pictures.pixels, batch) for batch in batches[:1]]
+        for following in range(1, len(batches) + 1):
             pixels = waiting.pop().result()
-            waiting = [
-                pool.submit(pictures.pixels, indices[start : start + size]) for start in starts[number + 1 :][:1]
-            ]
+            waiting = [pool.submit(pictures.pixels, batch) for batch in batches[following : following + 1]]
             yield pixels

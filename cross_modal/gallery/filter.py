@@ -267,7 +267,9 @@ def _milvus(condition: Condition, fixed: bool) -> str:
         return ('id != ""' if kept else 'id == ""') if fixed else f"exists {name}" if kept else f"not exists {name}"
     values = [_milvus_literal(value) for value in condition.values]
     if operator == "contains":
-        pattern = re.sub(r"([%_\\])", r"\\\1", str(condition.values[0]))
+        if "\\" in str(condition.values[0]):  # Milvus Lite finds none of the rows that have it
+            raise CrossModalError(f"filter: expected {condition.column}~ without a backslash in Milvus, found one")
+        pattern = re.sub(r"([%_])", r"\\\1", str(condition.values[0]))
         return f"{name} like {_milvus_literal('%' + pattern + '%')}"
     if operator in _COMPARISONS:
         return f"{name} {operator} {values[0]}"
