@@ -10,7 +10,7 @@ from cross_modal.gallery.gallery import Gallery
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.gallery_table import shown
 from cross_modal_mlflow.report import Report, print_lines, write_json
-from cross_modal_mlflow.summary import stdout
+from cross_modal_mlflow.summary import stderr, stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,6 +35,9 @@ def look_after(call: Call, options: IndexOptions) -> None:
         elif options.delete is not None:
             count = gallery.delete(where if options.where else options.delete)
             print_lines(stdout(), [f"index: {count:,} removed, {len(gallery):,} references left in {gallery.location}"])
+            unknown = 0 if options.where else len(set(options.delete)) - count
+            if unknown:
+                print_lines(stderr(), [f"note: {unknown:,} of the ids were not in the gallery"])
             about |= {"removed": count, "version": gallery.version, "references": len(gallery)}
         elif options.versions:
             about |= _versions(gallery)

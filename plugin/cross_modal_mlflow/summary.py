@@ -75,8 +75,8 @@ def print_report(
             console.print(table)
     phases = "  ".join(f"{name} {value:.1f} s" for name, value in report.seconds.items() if value >= 0.05)
     lines = [f"note: {note}" for note in notes]
+    lines += [f"time: {phases}"] if phases else []
     lines += [
-        f"time: {phases}",
         f"run:  {report.run_id}",
         "",
         "see it in MLflow:",

@@ -131,6 +131,10 @@ def _thresholds(options: DuplicatesOptions, gallery: Gallery, kinds: list[str]) 
     from cross_modal_mlflow.duplicates_found import Threshold, calibrated_thresholds
 
     if options.threshold is not None:
+        euclidean = gallery.binding.metric == "euclidean"
+        if options.threshold > (0 if euclidean else 1):
+            highest = "0, since scores are minus distances here" if euclidean else "1, since scores are cosines here"
+            raise CrossModalError(f"--threshold: expected at most {highest}, found {options.threshold}")
         return {kind: Threshold(options.threshold, "given") for kind in kinds}
     from cross_modal_mlflow.gallery_model import open_bound
     from cross_modal_mlflow.store import open_store

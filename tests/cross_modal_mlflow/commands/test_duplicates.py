@@ -150,6 +150,7 @@ def test_refuses_a_threshold_learned_on_another_comparison(tmp_path: Path, capsy
         (["--threshold", "0.9", "--top", "0"], "--top: expected at least 1, found 0"),
         (["--threshold", "0.9", "--limit", "2"], "expected at most 2 pairs that reach 0.9, found more"),
         (["--threshold", ".nan"], "--threshold: expected a number, found nan"),
+        (["--threshold", "1.01"], "--threshold: expected at most 1, since scores are cosines here, found 1.01"),
         (["--threshold", "0.9", "--of", "text", "--where", "kind=image"], "expected references of kind 'text'"),
         (["--threshold", "0.9", "--where", "colour=red"], "colour"),
         (["--threshold", "0.9", "--across-splits", "--where", "split=test"], "of two splits, found test"),
@@ -171,6 +172,8 @@ def test_distances_are_negative_scores(tmp_path: Path, capsys: pytest.CaptureFix
     table = reference_table(list("abc"), vectors, kinds="image", contents=list("abc"), binding=bound)
     with Gallery.create(tmp_path / "far.gallery", bound) as gallery:
         gallery.upsert(table)
+    assert main(["duplicates", str(tmp_path / "far.gallery"), "--threshold", "0.9"]) == 2
+    assert "expected at most 0, since scores are minus distances here, found 0.9" in capsys.readouterr().err
     assert main(["duplicates", str(tmp_path / "far.gallery"), "--threshold", "-2.5"]) == 0
     said = capsys.readouterr().out
     assert "1 pair," in said

@@ -89,7 +89,9 @@ def test_rows_are_shown_deleted_and_exported(tmp_path: Path, capsys: pytest.Capt
     with Gallery.open(where) as gallery:
         first = str(gallery.matrix().ids[0])
     assert main(["index", "--gallery", where, "--delete", first, "no such id"]) == 0
-    assert "1 removed, 23 references left" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "1 removed, 23 references left" in shown.out
+    assert "note: 1 of the ids were not in the gallery" in shown.err
     assert main(["index", "--gallery", where, "--delete", "--where", f"label={label}"]) == 0
     assert main(["index", "--gallery", where, "--export", str(tmp_path / "refs.parquet")]) == 0
     assert label not in pq.read_table(tmp_path / "refs.parquet")["label"].to_pylist()
