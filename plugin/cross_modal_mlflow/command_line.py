@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "duplicates": ("duplicates", "near-duplicate pictures or texts of a GALLERY: pairs, groups, across splits"),
     "sweep": ("sweep", "let Optuna find margin, loss and miner: every trial a run, the winner a model"),
     "worker": ("worker", "join a sweep that was started elsewhere, from any machine"),
-    "explore": ("explore", "open the dashboard: matches, few-shot sandbox, pairs, thresholds, map, audit, runs"),
+    "explore": ("explore", "open the dashboard: matches, few-shot sandbox, thresholds, runs and sweeps"),
     "doctor": ("doctor", "check the installation and the places that commands write to, and say what to do"),
     "cache": ("cache", "list and prune the feature store: what frozen trunks gave, kept on disk"),
 }
