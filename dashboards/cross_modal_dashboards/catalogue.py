@@ -174,11 +174,10 @@ class Catalogue:
 
     def children(self, run_id: str) -> list[RunFacts]:
         """The runs started inside a run: the trials of a sweep."""
+        inside = f"tags.`{PARENT}` = '{_plain(run_id)}'"
         with self._answering():
             experiment = self.client.get_run(run_id).info.experiment_id
-            found = self.client.search_runs(
-                [experiment], f"tags.`{PARENT}` = '{_plain(run_id)}'", max_results=MOST_RUNS
-            )
+            found = self.client.search_runs([experiment], inside, max_results=MOST_RUNS)
         return [RunFacts.of(run) for run in found]
 
     @contextmanager

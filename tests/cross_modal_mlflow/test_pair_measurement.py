@@ -78,7 +78,8 @@ class TestCalibration:
 
     def test_graded_pairs_have_no_threshold(self) -> None:
         pairs = replace(scored({"text_text": 0.4}), same=None, graded=np.linspace(0, 1, 60))
-        assert learn_calibration(pairs, tiny_twin(), {}) == (None, [])
+        none = "no threshold was learned: graded pairs have none, and verify answers with the score alone"
+        assert learn_calibration(pairs, tiny_twin(), {}) == (None, [none])
 
 
 class TestMeasures:
