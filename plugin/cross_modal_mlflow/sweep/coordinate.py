@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.store import FOLDER, impatient
 from cross_modal_mlflow.sweep.finish import SweepOutcome, finish
+from cross_modal_mlflow.sweep.leases import release
 from cross_modal_mlflow.sweep.live_table import LiveTable
 from cross_modal_mlflow.sweep.objective import build_objective
 from cross_modal_mlflow.sweep.processes import WorkerProcesses
@@ -45,6 +46,7 @@ def sweep(options: SweepOptions, console: Console) -> SweepOutcome:
             notes = _run_trials(begun, options.workers, console)
         except (KeyboardInterrupt, CrossModalError) as end:
             with impatient(), suppress(Exception):  # last words: the store may be what was lost
+                release(begun.study)
                 reconcile(begun.study, begun.store.client)
             if isinstance(end, KeyboardInterrupt):
                 end.args = (f"study {begun.study.study_name} is kept; go on with: {_again(begun, options)}",)

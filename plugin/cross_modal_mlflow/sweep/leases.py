@@ -131,6 +131,25 @@ class Reaper:
         return gone is True or now - self._seen[trial.number][1] > grace
 
 
+def release(study: optuna.Study) -> list[int]:
+    """Ends, as interrupted, the trials that this process or an ended one of this machine left running.
+
+    For a sweep that stops: a worker that was told to leave between asking for a trial and running it leaves it so.
+
+    Returns:
+        The numbers of the trials that were ended.
+    """
+    released = []
+    for trial in study.get_trials(deepcopy=False):
+        worker = str(trial.user_attrs.get(WORKER, ""))
+        if trial.state == TrialState.RUNNING and (worker == worker_name() or is_gone(worker)):
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+            if _fail(study, trial.number):
+                released.append(trial.number)
+    return released
+
+
 def retry(study: optuna.Study, storage: BaseStorage) -> list[int]:
     """Enqueues a successor for every trial that died or was interrupted and has none yet.
 

@@ -17,7 +17,7 @@ from toys import toy_worker
 from toys.toy_worker import HANGS, SETTINGS
 
 from cross_modal_mlflow.sweep import leases
-from cross_modal_mlflow.sweep.leases import ALIVE, LEASE, RETRIES, RETRY_OF, WORKER, Lease, Reaper, retry
+from cross_modal_mlflow.sweep.leases import ALIVE, LEASE, RETRIES, RETRY_OF, WORKER, Lease, Reaper, release, retry
 from cross_modal_mlflow.sweep.storage import open_storage
 from cross_modal_mlflow.sweep.study import Wait, create_study, finished, load_study, take_trial
 from cross_modal_mlflow.sweep.worker_process import worker_name
@@ -135,6 +135,19 @@ def test_a_process_that_is_gone_is_seen_at_once_even_if_its_number_is_given_agai
     for name in (f"{here}:999999999:1", f"{here}:{number}:1", worker_name()):
         study[0].ask().set_user_attr(WORKER, name)
     assert Reaper(*study, grace=60).reap() == [0, 1]
+
+
+def test_a_sweep_that_stops_ends_what_it_and_its_gone_workers_left_running_and_no_other(study: Study) -> None:
+    mine, gone, elsewhere = (study[0].ask() for _ in range(3))
+    leases.sign(mine)
+    host, _, process = worker_name().partition(":")
+    gone.set_user_attr(WORKER, f"{host}:{process.partition(':')[0]}:1")  # the number was given again
+    elsewhere.set_user_attr(WORKER, ELSEWHERE)
+    assert release(study[0]) == [mine.number, gone.number]
+    assert states(study[0]) == ["FAIL", "FAIL", "RUNNING"]
+    retry(*study)
+    retries = [trial.user_attrs.get(leases.RETRIED) for trial in study[0].trials if RETRY_OF in trial.user_attrs]
+    assert retries == [0, 0]  # an interruption is no death
 
 
 def test_a_trial_that_ended_meanwhile_is_left_as_it_is(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
