@@ -76,8 +76,12 @@ except CrossModalError as error:
 
 st.markdown(f"**{len(found.hits)} nearest** to")
 st.text(in_words(query))
+known = sorted(query.ids)  # an item that is asked about is not among its own matches
+shown_items = [(name, picture) for name, picture in zip(known, gallery.thumbnails(known), strict=True) if picture]
+if shown_items:
+    st.image([picture for _, picture in shown_items], caption=[name for name, _ in shown_items], width=96)
 st.caption(found.badge(len(gallery)))
-clicked = tiles(hit_tiles(gallery, found.hits), key="tiles", pressed=identity or None)
+clicked = tiles(hit_tiles(gallery, found.hits), key="tiles")
 if clicked is not None:
     st.session_state["next"] = clicked
     st.rerun()

@@ -7,12 +7,12 @@ def test_the_slider_moves_the_figures_and_the_link_keeps_it(watched: Any) -> Non
     page = watched.open("verification")
     slider = page.get_by_role("slider", name="Threshold")
     accepted = page.locator("[data-testid=stMetricValue]").first
-    before, where = accepted.inner_text(), float(slider.get_attribute("aria-valuenow"))
+    before, where = accepted.inner_text(), float(slider.input_value())
     slider.focus()
     slider.press("Home")
     page.wait_for_function("new URL(location).searchParams.has('threshold')")
     watched.settle()
-    assert float(slider.get_attribute("aria-valuenow")) < where
+    assert float(slider.input_value()) < where
     assert accepted.inner_text() == "100.00%" != before  # the lowest threshold takes every pair for the same
     again = watched.open(page.url.removeprefix(watched.home).removeprefix("/"))
     assert again.locator("[data-testid=stMetricValue]").first.inner_text() == "100.00%"
