@@ -147,8 +147,15 @@ class Verifier:
             CrossModalError: An item that the twin cannot encode.
         """
         sides = self._sides(items, ("A", "B"))
-        embedded = embed_pair_items(self.twin, items, self.data)
-        kind = comparison(sides[0], sides[1])
+        return self.answer_embedded(embed_pair_items(self.twin, items, self.data), comparison(sides[0], sides[1]))
+
+    def answer_embedded(self, embedded: np.ndarray, kind: str) -> Answer:
+        """As `answer`, of items that are embedded already.
+
+        Args:
+            embedded: (2, dim) float32.
+            kind: What is compared with what, as `comparison` names it.
+        """
         score = self.scorer.score(embedded[:1], embedded[1:])
         known = self.calibration_of(kind)
         if known is None:

@@ -27,6 +27,7 @@ img{max-width:100%;max-height:100%;min-width:4rem;object-fit:contain}
 .words{padding:.3rem;font-size:.85rem;line-height:1.25;overflow-wrap:anywhere;max-height:6rem;overflow:hidden;
   text-align:center}
 .line{font-size:.75rem;line-height:1.25;opacity:.85;overflow-wrap:anywhere;max-height:2.5em;overflow:hidden}
+a{font-size:.78rem;color:var(--st-link-color)}
 .title{font-weight:600;font-size:.82rem;margin-top:.35rem;font-variant-numeric:tabular-nums}
 """
 JS = """
@@ -49,6 +50,8 @@ export default ({data, parentElement}) => {
     item.setAttribute('aria-label', card.alt)
     two.append(side(card.words[0], card.pictures[0]), side(card.words[1], card.pictures[1]))
     item.append(two, part('title', card.title), ...card.lines.map(text => part('line', text)))
+    if (card.link) {
+      const link = part('', 'What made the match', 'a'); link.href = card.link; item.append(link) }
     return item }))
 }
 """
@@ -65,6 +68,7 @@ class PairCard:
         lines: Further lines.
         state: "plain", "right" or "wrong": the colour of its edge; the lines say it, too.
         alt: What a screen reader says.
+        link: Where more is said of it, an address of the explorer's own (`pair_link`); empty for none.
     """
 
     words: tuple[str, str]
@@ -73,6 +77,7 @@ class PairCard:
     lines: tuple[str, ...] = ()
     state: str = "plain"
     alt: str = ""
+    link: str = ""
 
 
 @cache

@@ -8,6 +8,7 @@ from cross_modal_dashboards.choice import BOUND, chosen, stop_with
 from cross_modal_dashboards.components.pasted_picture import pasted_picture
 from cross_modal_dashboards.components.tiles import tiles
 from cross_modal_dashboards.match_query import MatchQuery, answer, as_csv, hit_tiles, in_words
+from cross_modal_dashboards.pair_items import pair_link
 from cross_modal_dashboards.uploaded_picture import checked_picture
 
 KINDS = {"pictures": ["kind=image"], "texts": ["kind=text"], "both": []}
@@ -85,4 +86,10 @@ clicked = tiles(hit_tiles(gallery, found.hits), key="tiles")
 if clicked is not None:
     st.session_state["next"] = clicked
     st.rerun()
+others = [hit.id for hit in found.hits if hit.id != identity]
+if (
+    others and bool(identity) != bool(text) and not (without or equation or pictures)
+):  # of a mix there is no one thing to lay beside a match
+    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None)
+    st.markdown(f"[What made the best match]({link})")
 st.download_button("Download as CSV", as_csv(found.hits), "matches.csv", "text/csv", on_click="ignore")

@@ -11,6 +11,7 @@ from cross_modal.verification.estimate import Estimate
 from cross_modal_dashboards import resources
 from cross_modal_dashboards.choice import chosen, stop_with
 from cross_modal_dashboards.components.pair_cards import PairCard, pair_cards
+from cross_modal_dashboards.pair_items import pair_link
 from cross_modal_dashboards.verification_bench import (
     ARTIFACT,
     SHOWN,
@@ -149,7 +150,8 @@ def cards(nearest: pd.DataFrame) -> list[PairCard]:
         lines = (f"is {truth}, taken for {pair.decision}: {'right' if pair.right else 'wrong'}",)
         alt = f"{a.words} and {b.words}: score {pair.score:.4f}, {lines[0]}"
         state = "right" if pair.right else "wrong"
-        made.append(PairCard((a.words, b.words), (a.picture, b.picture), f"{pair.score:.4f}", lines, state, alt))
+        link = pair_link(choice.run.run_id, a.id, b.id) if all(x.picture or x.words != x.id for x in (a, b)) else ""
+        made.append(PairCard((a.words, b.words), (a.picture, b.picture), f"{pair.score:.4f}", lines, state, alt, link))
     return made
 
 
