@@ -66,9 +66,10 @@ class RunMap:
 
     @cached_property
     def words(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """(N,) place in the distinct words, and those: label, else text, else id."""
-        chosen = self.table["label"].fillna(self.table["text"]).fillna(self.table["id"]).astype(str)
-        codes, names = pd.factorize(chosen.str.slice(0, _LONGEST))
+        """(N,) place in the distinct words, and those: text and label, or what there is of them, else the id."""
+        text, label = (self.table[name].str.slice(0, _LONGEST) for name in ("text", "label"))
+        both = (text + " · " + label).where(text != label, text)
+        codes, names = pd.factorize(both.fillna(text).fillna(label).fillna(self.table["id"]).astype(str))
         return codes.astype(np.uint32), tuple(map(str, names))
 
     @cached_property
@@ -82,6 +83,16 @@ class RunMap:
         ways += [KIND] if self.table["kind"].nunique() > 1 else []
         ways += [SPLIT] if self.table["split"].nunique(dropna=False) > 1 else []
         return [*ways, *([ERROR] if self.table["error"].notna().any() else [])] or [KIND]
+
+    def errors_in_words(self) -> str:
+        """How many items have another class nearest, by kind."""
+        parts = []
+        for kind, words in (("image", "pictures"), ("text", "texts")):
+            judged = ((self.table["kind"] == kind) & self.table["error"].notna()).to_numpy()
+            if judged.any():
+                wrong = int((self.wrong & judged).sum())
+                parts.append(f"{wrong:,} of {judged.sum():,} {words}")
+        return " · ".join(parts) or "Not judged: no classes, or too many items."
 
     def shown(self) -> list[str]:
         """What can be shown alone."""

@@ -106,7 +106,7 @@ def embedding_map(points: MapPoints, key: str) -> MapAnswer:
         on_picked_change=lambda: None,
         on_wanted_change=lambda: None,
     )
-    picked, wanted = (result[name] if result and name in result else None for name in ("picked", "wanted"))  # noqa: SIM401
+    picked, wanted = (result[name] if result and name in result else None for name in ("picked", "wanted"))
     return MapAnswer(_rows(picked, len(points.xy)), _rows(wanted, len(points.xy)))
 
 

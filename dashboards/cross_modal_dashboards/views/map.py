@@ -14,7 +14,7 @@ from cross_modal_dashboards.components.tiles import ClickTile, tiles
 from cross_modal_dashboards.map_view import RunMap, gap_in_words, made_in_words, map_points, small_pictures
 from cross_modal_mlflow.explorer_map import ARTIFACT
 
-ON_THE_PAGE = 24
+ON_THE_PAGE, LISTED = 24, 1000  # as pictures, as lines
 MATCHES = str(Path(__file__).with_name("matches.py"))
 
 
@@ -65,17 +65,17 @@ left.caption(gap_in_words(gap))
 judged = int(found.table["error"].notna().sum())
 middle.metric("Nearest is of another class", f"{found.wrong.sum() / judged:.1%}" if judged else "–", border=True,
               help="Of all items, left out one at a time: the nearest picture is of another class")  # fmt: skip
-middle.caption(f"{found.wrong.sum():,} of {judged:,} items" if judged else "Not judged: no classes, or too many items.")
+middle.caption(found.errors_in_words())
 right.metric("Neighbours kept", "–" if kept is None else f"{kept:.0%}", border=True,
              help="A plane cannot keep all of them: look at the matches before you believe a distance")  # fmt: skip
 trust = found.facts.trustworthiness
 right.caption("Too few items to say." if trust is None else f"Trustworthiness {trust:.2f} of 1")
 
-first, second, third = st.columns([2, 2, 3])
-colour = first.segmented_control("Colour by", found.colours(), default=found.colours()[0], key="colour", bind=BOUND,
+row = st.container(horizontal=True, vertical_alignment="bottom")
+colour = row.segmented_control("Colour by", found.colours(), default=found.colours()[0], key="colour", bind=BOUND,
                                  required=True)  # fmt: skip
-show = second.segmented_control("Show", found.shown(), default=found.shown()[0], key="show", bind=BOUND, required=True)
-labels = third.multiselect("Labels", found.labels, key="labels", bind=BOUND, placeholder="all",
+show = row.segmented_control("Show", found.shown(), default=found.shown()[0], key="show", bind=BOUND, required=True)
+labels = row.multiselect("Labels", found.labels, key="labels", bind=BOUND, placeholder="all",
                            disabled=not found.labels)  # fmt: skip
 
 
@@ -109,7 +109,9 @@ def show_map() -> None:
     clicked = tiles(selected_tiles(rows[:ON_THE_PAGE]), key="selected")
     if clicked is not None:
         st.switch_page(MATCHES, query_params={"run": run_id, "id": clicked})
-    st.dataframe(table, hide_index=True,
+    if len(table) > LISTED:
+        st.caption(f"The first {LISTED:,} of {len(table):,} lines; the CSV has them all.")
+    st.dataframe(table[:LISTED], hide_index=True,
                  column_config={"matches": st.column_config.LinkColumn(display_text="matches")})  # fmt: skip
     st.download_button("Download as CSV", table.drop(columns="matches").to_csv(index=False), "map_selection.csv",
                        "text/csv", on_click="ignore")  # fmt: skip
@@ -125,8 +127,8 @@ def selected_tiles(rows: np.ndarray) -> list[ClickTile]:
         lines = ("another class is nearer",) if found.wrong[row] else ()
         alt = f"{words}{', another class is nearer' if lines else ''}; look for it"
         state = "wrong" if lines else "plain"
-        text = "" if facts["text"] is None else str(facts["text"])
-        made.append(ClickTile(str(facts["id"]), words, text or words, "", alt, small.get(row), lines, state))
+        title, text = (str(facts[name]) if isinstance(facts[name], str) else "" for name in ("label", "text"))
+        made.append(ClickTile(str(facts["id"]), title or words, text or words, "", alt, small.get(row), lines, state))
     return made
 
 
