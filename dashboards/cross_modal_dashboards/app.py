@@ -5,18 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 from cross_modal_dashboards.icon import page_icon
+from cross_modal_dashboards.page_titles import TITLES
 
 PAGES = Path(__file__).with_name("views")
-TITLES = {
-    "matches": ("Matches", ":material/search:"),
-    "sandbox": ("Few-shot sandbox", ":material/science:"),
-    "pair": ("Pair", ":material/compare:"),
-    "verification": ("Verification", ":material/verified:"),
-    "map": ("Map", ":material/scatter_plot:"),
-    "audit": ("Audit", ":material/fact_check:"),
-    "runs": ("Runs and sweeps", ":material/monitoring:"),
-    "welcome": ("Start", ":material/waving_hand:"),
-}
 
 st.set_page_config(page_title="cross-modal", page_icon=page_icon(), layout="wide")
 st.navigation(
@@ -26,7 +17,7 @@ st.navigation(
             title=title,
             icon=icon,
             url_path=name,
-            default=name == "matches",
+            default=name == "welcome",  # a default page has no address of its own, and a link to Matches needs one
             visibility="hidden" if name == "welcome" else "visible",
         )
         for name, (title, icon) in TITLES.items()

@@ -72,7 +72,12 @@ class Outcome:
 
 
 def train_and_evaluate(
-    command: str, experiment: Experiment, console: Console, *, register_as: str | None = None
+    command: str,
+    experiment: Experiment,
+    console: Console,
+    *,
+    register_as: str | None = None,
+    explorer: bool = True,
 ) -> Outcome:
     """Trains, evaluates on the test split and logs all of it as one run.
 
@@ -81,6 +86,7 @@ def train_and_evaluate(
         experiment: All settings.
         console: Where progress goes (standard error).
         register_as: The registered model that the twin becomes a version of; None registers nothing.
+        explorer: Leave what the explorer shows of a run.
 
     Returns:
         What was measured.
@@ -123,9 +129,10 @@ def train_and_evaluate(
                 log_model_metrics(run, info.model_id, items, metrics, result.best_step)
                 log_result(run, result, report, notes)
                 run.figure(figures.curves(heard.history), "curves.png")
-                notes += log_for_explorer(
-                    run, result.twin, scorer, items, experiment.items, f"runs:/{run.run_id}/{MODEL}"
-                )
+                if explorer:
+                    notes += log_for_explorer(
+                        run, result.twin, scorer, items, experiment.items, f"runs:/{run.run_id}/{MODEL}"
+                    )
                 if embedded is not None:
                     test = items.split("test")
                     rows = (image_rows(test, result.twin), text_rows(test, result.twin))

@@ -16,9 +16,12 @@ class TrainingOptions(Experiment):
     Attributes:
         register: Register the twin under this name; it gets the alias "champion" if it is the first, or better than
             the present one on the same items beyond the intervals of both.
+        explorer: Leave what `cross-modal explore` shows of the run: a gallery of its test items beside a local store,
+            the test pairs with their scores, a map.
     """
 
     register: str | None = None
+    explorer: bool = True
 
     def experiment(self) -> Experiment:
         """The settings that make the twin what it is, which are logged with it.

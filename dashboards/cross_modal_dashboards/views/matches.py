@@ -5,6 +5,7 @@ import streamlit as st
 from cross_modal.errors import CrossModalError
 from cross_modal_dashboards import resources
 from cross_modal_dashboards.choice import BOUND, chosen, stop_with
+from cross_modal_dashboards.components.pasted_picture import pasted_picture
 from cross_modal_dashboards.components.tiles import tiles
 from cross_modal_dashboards.match_query import MatchQuery, answer, as_csv, hit_tiles, in_words
 from cross_modal_dashboards.uploaded_picture import checked_picture
@@ -51,12 +52,16 @@ with st.expander("A picture, an item, a weighted mix"):
         help="Not kept, and not part of the link",
         disabled=model.twin.image is None,
     )
+    with upload:
+        pasted = None if model.twin.image is None else pasted_picture(key="pasted")
     webcam = upload.camera_input("Webcam", key="webcam") if upload.toggle("Use the webcam", key="camera") else None
     identity = item.text_input("Item of the gallery", key="id", bind=BOUND, help="A click on a result puts its id here")
     equation = item.text_input("Equation", key="query", bind=BOUND, placeholder="1 text:shoe + 0.5 text:red")
 
 try:
-    pictures = tuple(checked_picture(each.getvalue(), each.name) for each in (picture, webcam) if each is not None)
+    given = [(each.getvalue(), each.name) for each in (picture, webcam) if each is not None]
+    given += [(pasted, "the pasted picture")] if pasted else []
+    pictures = tuple(checked_picture(content, name) for content, name in given)
     asked = MatchQuery(text, without, identity, equation, pictures)
     if asked.empty:
         names = [name for name in gallery.matrix().column("text")[:200].tolist() if name]
@@ -71,8 +76,12 @@ except CrossModalError as error:
 
 st.markdown(f"**{len(found.hits)} nearest** to")
 st.text(in_words(query))
+known = sorted(query.ids)  # an item that is asked about is not among its own matches
+shown_items = [(name, picture) for name, picture in zip(known, gallery.thumbnails(known), strict=True) if picture]
+if shown_items:
+    st.image([picture for _, picture in shown_items], caption=[name for name, _ in shown_items], width=96)
 st.caption(found.badge(len(gallery)))
-clicked = tiles(hit_tiles(gallery, found.hits), key="tiles", pressed=identity or None)
+clicked = tiles(hit_tiles(gallery, found.hits), key="tiles")
 if clicked is not None:
     st.session_state["next"] = clicked
     st.rerun()

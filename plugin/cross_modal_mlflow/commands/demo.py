@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 
 from cross_modal_mlflow.arguments import parse
@@ -14,12 +15,24 @@ examples:
   cross-modal demo
   cross-modal demo --register glyphs                     and serve it: the last lines say how
   cross-modal demo --json demo.json --training.seed 1
-  cross-modal demo --training.steps 20                   a quick look at what is logged"""
+  cross-modal demo --training.steps 20                   a quick look at what is logged
+  cross-modal explore                                    and look at what came of it"""
 ONE_SHOT, ZERO_SHOT, BOTH = (
     "episodes/20way_1shot/accuracy",
     "episodes/20way_0shot/accuracy",
     "episodes/20way_1shot_text/accuracy",
 )
+
+
+@dataclass
+class DemoOptions(TrainingOptions):
+    """The demo.
+
+    Attributes:
+        study: Afterwards tune eight few-shot heads on the twin, so that there is a study to look at: seconds.
+    """
+
+    study: bool = True
 
 
 def run(call: Call) -> None:
@@ -28,13 +41,15 @@ def run(call: Call) -> None:
     with as_file(resource) as path:
         config = str(path) if path.is_file() else None
         options = parse(
-            TrainingOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="[options]", config=config
+            DemoOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="[options]", config=config
         )
     experiment = options.experiment()
     from cross_modal_mlflow.pipeline import train_and_evaluate
-    from cross_modal_mlflow.summary import print_outcome, stderr, stdout
+    from cross_modal_mlflow.summary import print_lines, print_outcome, stderr, stdout
 
-    outcome = train_and_evaluate(call.command, experiment, stderr(), register_as=options.register)
+    outcome = train_and_evaluate(
+        call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer
+    )
     print_outcome(
         stdout(),
         outcome,
@@ -43,9 +58,14 @@ def run(call: Call) -> None:
         next_steps=[
             *outcome.serve,
             f"cross-modal evaluate runs:/{outcome.report.run_id}/model --ways 50 --shots 0 1",
+            "cross-modal explore    this run in a browser",
             "cross-modal train --data YOUR_FOLDER_OF_CLASS_FOLDERS",
         ],
     )
+    if options.study:
+        from cross_modal_mlflow.demo_study import run_demo_study
+
+        print_lines(stdout(), ["", run_demo_study(experiment, str(outcome.report.run_id), stderr())])
 
 
 def goals(metrics: dict[str, float]) -> dict[str, Goal]:

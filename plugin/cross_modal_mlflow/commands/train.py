@@ -28,6 +28,8 @@ def run(call: Call) -> None:
     from cross_modal_mlflow.pipeline import train_and_evaluate
     from cross_modal_mlflow.summary import print_outcome, stderr, stdout
 
-    outcome = train_and_evaluate(call.command, experiment, stderr(), register_as=options.register)
+    outcome = train_and_evaluate(
+        call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer
+    )
     next_steps = [*outcome.serve, *outcome.next_steps, f"cross-modal evaluate runs:/{outcome.report.run_id}/model"]
     print_outcome(stdout(), outcome, call.json, next_steps=next_steps)

@@ -23,6 +23,7 @@ from cross_modal.training.loop import TrainingResult
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.device import on_device
+from cross_modal_mlflow.explorer_evidence import log_for_explorer
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import working
@@ -101,7 +102,7 @@ def finish(sweep: Sweep, console: Console, notes: list[str], register_as: str | 
         run.document(report.protocol, "protocol.json")
         run.document(metrics, "metrics.json")
         steps = end.log(report)
-        all_notes = [*notes, *more, *left_out]
+        all_notes = [*notes, *more, *left_out, *end.notes]
         if all_notes:
             run.text("\n".join(all_notes) + "\n", "notes.txt")
     run.metrics({f"seconds/{name}": value for name, value in sweep.clock.seconds.items()})
@@ -139,6 +140,7 @@ class _TwinEnd:
         )
         self.twin = self._twin(best)
         self.model_uri: str | None = None
+        self.notes: list[str] = []
         self._mixture: Any = None
         self._calibration: SavedCalibration | None = None
 
@@ -183,6 +185,10 @@ class _TwinEnd:
         if len(sweep.items.split("test")):
             log_model_metrics(run, info.model_id, sweep.items, report.metrics, step)
         self.model_uri = info.model_uri
+        model = f"runs:/{run.run_id}/{MODEL}"
+        self.notes = log_for_explorer(
+            run, self.twin, PairScorer.of(self.twin), sweep.items, self.experiment.items, model
+        )
         steps = max(self.experiment.training.steps, TrainingConfig().steps)
         return [
             f"cross-modal evaluate runs:/{run.run_id}/{MODEL}",
@@ -208,6 +214,7 @@ class _HeadEnd:
         self.head = space.suggest(optuna.trial.FixedTrial(best.params))
         self.default = space.suggest(optuna.trial.FixedTrial(space.parameters_of_default()))
         self.model_uri: str | None = None
+        self.notes: list[str] = []
 
     def measure(self) -> tuple[dict[str, float], list[str]]:
         """The winner and the default head on the same test episodes."""

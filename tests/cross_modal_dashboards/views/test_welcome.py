@@ -46,3 +46,12 @@ def test_a_demo_that_failed_is_said(
     monkeypatch.setattr(demo_process, "state", lambda: DemoState(False, 2, ["no space left"]))
     test = request.getfixturevalue("open_view")("welcome")
     assert "exit code 2" in test.error[0].value
+
+
+def test_a_store_that_does_not_answer_is_said_and_no_demo_is_offered(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    test = request.getfixturevalue("open_view")("welcome")
+    assert "127.0.0.1:9" in test.error[0].value
+    assert not test.button

@@ -33,7 +33,7 @@ def test_register_makes_the_first_twin_the_champion_and_says_how_to_serve_it(
 ) -> None:
     (workplace / "tiny.yaml").write_text(TINY)
     for _ in range(2):
-        assert main(["demo", "--config", "tiny.yaml", "--register", "glyphs"]) == 0
+        assert main(["demo", "--config", "tiny.yaml", "--register", "glyphs", "--study", "false"]) == 0
     shown = capsys.readouterr().out
     uri = f"sqlite:///{workplace}/mlruns/mlflow.db"
     assert "registered glyphs version 1, which is the champion: the first one" in shown
@@ -49,3 +49,45 @@ def test_register_makes_the_first_twin_the_champion_and_says_how_to_serve_it(
     assert run.data.tags["cross_modal.trunk"] == "conv4 transformer"
     assert float(version.tags["cross_modal.score"]) == run.data.metrics[version.tags["cross_modal.metric"]]
     assert version.source == f"models:/{run.outputs.model_outputs[0].model_id}"
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_a_study_of_heads_and_what_the_explorer_shows(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "tiny.yaml").write_text(TINY)
+    assert main(["demo", "--config", "tiny.yaml"]) == 0
+    shown = capsys.readouterr().out
+    client = MlflowClient(tracking_uri=f"sqlite:///{workplace}/mlruns/mlflow.db")
+    runs = client.search_runs(["0", *(each.experiment_id for each in client.search_experiments())])
+    (demo,) = [run for run in runs if run.data.tags.get("cross_modal.command") == "demo"]
+    (study,) = [run for run in runs if run.data.tags.get("cross_modal.command") == "sweep"]
+    assert f"study demo-{demo.info.run_id[:8]}: 8 few-shot heads on the twin" in shown
+    assert study.info.status == "FINISHED"
+    assert sum(run.data.tags.get("mlflow.parentRunId") == study.info.run_id for run in runs) == 8
+    assert Path(demo.data.tags["cross_modal.gallery"]).is_dir()
+
+
+@pytest.mark.slow
+def test_study_and_explorer_can_be_left_out(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "tiny.yaml").write_text(TINY)
+    assert main(["demo", "--config", "tiny.yaml", "--study", "false", "--explorer", "false"]) == 0
+    assert "few-shot heads" not in capsys.readouterr().out
+    assert not (workplace / "mlruns" / "galleries").exists()
+    assert not (workplace / "mlruns" / "sweeps.journal").exists()
+
+
+def test_a_study_that_fails_costs_the_demo_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from cross_modal.configuration import Experiment
+    from cross_modal.errors import CrossModalError
+    from cross_modal_mlflow.demo_study import run_demo_study
+    from cross_modal_mlflow.sweep import coordinate
+
+    def fails(options: object, console: object) -> None:
+        raise CrossModalError("mlruns/sweeps.journal: expected a journal, found a folder")
+
+    monkeypatch.setattr(coordinate, "sweep", fails)
+    said = run_demo_study(Experiment(data="glyphs"), "0123456789abcdef", Console(quiet=True))
+    assert said == "note: no study of heads: mlruns/sweeps.journal: expected a journal, found a folder"
