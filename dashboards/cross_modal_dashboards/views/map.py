@@ -29,7 +29,7 @@ def map_for(uri: str, run_id: str) -> RunMap:
     if file is None:
         raise CrossModalError(
             f"run {run_id}: expected a map ({ARTIFACT}), found none; cross-modal train and cross-modal demo write one "
-            "with the run, on a store of this machine"
+            "with the run, on a store of this machine and without --explorer false"
         )
     return RunMap.read(file)
 
@@ -104,7 +104,7 @@ def show_map() -> None:
         st.caption("Draw a line around points on the map, or choose labels above: they are listed here.")
         return
     table = found.listed(rows, run_id)
-    st.caption(f"{len(rows):,} items" + (f", the first {ON_THE_PAGE} in pictures" if len(rows) > ON_THE_PAGE else "")
+    st.caption(f"{len(rows):,} item{'s' * (len(rows) != 1)}" + (f", the first {ON_THE_PAGE} in pictures" if len(rows) > ON_THE_PAGE else "")
                + ". A click looks for what is near one of them.")  # fmt: skip
     clicked = tiles(selected_tiles(rows[:ON_THE_PAGE]), key="selected")
     if clicked is not None:
