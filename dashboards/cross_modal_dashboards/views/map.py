@@ -104,8 +104,9 @@ def show_map() -> None:
         st.caption("Draw a line around points on the map, or choose labels above: they are listed here.")
         return
     table = found.listed(rows, run_id)
-    st.caption(f"{len(rows):,} item{'s' * (len(rows) != 1)}" + (f", the first {ON_THE_PAGE} in pictures" if len(rows) > ON_THE_PAGE else "")
-               + ". A click looks for what is near one of them.")  # fmt: skip
+    count = f"{len(rows):,} item{'s' * (len(rows) != 1)}"
+    first = f", the first {ON_THE_PAGE} in pictures" if len(rows) > ON_THE_PAGE else ""
+    st.caption(f"{count}{first}. A click looks for what is near one of them.")
     clicked = tiles(selected_tiles(rows[:ON_THE_PAGE]), key="selected")
     if clicked is not None:
         st.switch_page(MATCHES, query_params={"run": run_id, "id": clicked})
