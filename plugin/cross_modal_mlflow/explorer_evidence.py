@@ -1,4 +1,4 @@
-"""What a training leaves for the explorer: a gallery of its test items, and the test pairs with their scores.
+"""What a training leaves for the explorer: a gallery of its test items, its map, and the test pairs with their scores.
 
 Galleries are folders, so they lie beside a local store; a run of a remote one names none (`cross-modal index` writes
 one where it is wanted). Nothing here ever costs a run: a fault becomes a note.
@@ -24,6 +24,7 @@ from cross_modal.gallery.item_ids import ReferenceRows, reference_rows
 from cross_modal.verification.comparison import PICTURE
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.class_calibration import drawn_pairs, scored_class_pairs
+from cross_modal_mlflow.explorer_map import log_map
 from cross_modal_mlflow.gallery_cohort import cohort_of
 from cross_modal_mlflow.store import Store, sqlite_file
 from cross_modal_mlflow.tracking import TrackedRun
@@ -66,6 +67,7 @@ def log_for_explorer(
                 gallery.attach(ATTACHMENT, cohort_of(twin, items.split("validation"), data).to_bytes())
             except CrossModalError:  # one validation class, say: a gallery without a cohort is one nevertheless
                 notes.append("the run's gallery has no cohort: too few validation classes")
+            notes += log_map(run, gallery)
         run.tags({GALLERY: str(place)})
     except (CrossModalError, OSError) as error:
         notes.append(f"no gallery for the explorer: {error}")
