@@ -14,7 +14,7 @@ import pandas as pd
 
 from cross_modal.errors import CrossModalError
 from cross_modal.gallery.schema import Kind
-from cross_modal_dashboards.candidate_ranking import NONE, Metric, Ranked, rank_candidates
+from cross_modal_dashboards.candidate_ranking import NONE, Metric, Ranked, rank_candidates, ranks_of
 
 if TYPE_CHECKING:
     from cross_modal.gallery.matrix import Matrix
@@ -260,6 +260,40 @@ def summarise(table: pd.DataFrame) -> Summary:
         gain,
         half,
         *(int(outcomes.get(each, 0)) for each in (BETTER, WORSE, EQUAL)),
+    )
+
+
+def top_table(
+    shared: SharedItems, candidates: np.ndarray, scores: np.ndarray, others: np.ndarray, top: int, where: str
+) -> pd.DataFrame:
+    """The best candidates of one query in one run, with where each stands in the other run.
+
+    Args:
+        shared: The items.
+        candidates: (M,) rows of the shared items.
+        scores: (M,) of this run; −inf is passed over (the query itself).
+        others: (M,) of the other run.
+        top: How many.
+        where: The other run's letter.
+
+    Returns:
+        rank, id, class, text, kind, score, other_rank, arrow; best first.
+    """
+    ranks, there = ranks_of(scores), ranks_of(others)
+    best = np.argsort(ranks)[:top]
+    best = best[np.isfinite(scores[best])]
+    rows = candidates[best]
+    return pd.DataFrame(
+        {
+            "rank": ranks[best],
+            "id": shared.ids[rows],
+            "class": shared.labels[rows],
+            "text": shared.texts[rows],
+            "kind": shared.kinds[rows],
+            "score": scores[best],
+            "other_rank": there[best],
+            "arrow": [arrow(*pair, where) for pair in zip(ranks[best].tolist(), there[best].tolist(), strict=True)],
+        }
     )
 
 
