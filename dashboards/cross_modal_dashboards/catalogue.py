@@ -169,8 +169,13 @@ class Catalogue:
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) of a metric."""
+        return [(step, value) for step, value, _ in self.points(run_id, metric)]
+
+    def points(self, run_id: str, metric: str) -> list[tuple[int, float, int]]:
+        """(step, value, milliseconds since 1970) of a metric."""
         with self._answering():
-            return [(point.step, point.value) for point in self.client.get_metric_history(run_id, metric)]
+            found = self.client.get_metric_history(run_id, metric)
+        return [(point.step, point.value, point.timestamp) for point in found]
 
     def children(self, run_id: str) -> list[RunFacts]:
         """The runs started inside a run: the trials of a sweep."""

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 
 import altair as alt
 import pandas as pd
 
-from cross_modal_dashboards.runs_table import StudyFrames
+from cross_modal_dashboards.study_frames import StudyFrames
 
 GREEN, BLUE = "#00a676", "#2f8fce"
 #: Okabe and Ito's and one more, in an order that keeps neighbours apart on light and on dark.
 SERIES = ("#2f8fce", "#d55e00", "#00a676", "#cc79a7", "#e69f00", "#56b4e9", "#8a94a0", "#8464c8")
 HEIGHT, LEGEND_LINE = 260, 20  # pixels; a legend takes its room from the chart
 PANELS = 3  # of margins in a row
+PICK = "pick"  # the selection of a trial by a click
+
+
+def picked_trial(event: object) -> int | None:
+    """The trial that was clicked in a chart, from what Streamlit says of its selections.
+
+    >>> picked_trial({"selection": {"pick": [{"trial": 3}]}}), picked_trial({"selection": {"pick": []}})
+    (3, None)
+    """
+    chosen = event["selection"].get(PICK) if isinstance(event, Mapping) and "selection" in event else None
+    return int(chosen[0]["trial"]) if chosen and "trial" in chosen[0] else None
+
+
+def _pick() -> alt.Parameter:
+    return alt.selection_point(name=PICK, fields=["trial"], on="click", empty=False)
 
 
 def curve_chart(points: pd.DataFrame) -> alt.Chart:
@@ -53,6 +70,7 @@ def history_chart(found: StudyFrames) -> alt.LayerChart:
             shape=alt.Shape("ending:N", legend=None),
             tooltip=["trial:Q", alt.Tooltip("value:Q", format=".4f"), "ending:N"],
         )
+        .add_params(_pick())
     )
     best = (
         alt.Chart(found.history.dropna(subset=["best"]))
@@ -84,6 +102,7 @@ def margin_chart(found: StudyFrames) -> alt.Chart:
                 alt.Tooltip("value:Q", format=".4f"),
             ],
         )
+        .add_params(_pick())
         .properties(width=270, height=180)
         .facet(alt.Facet("panel:N", title=None), columns=min(PANELS, panels))
         .resolve_scale(x="independent")
@@ -102,3 +121,69 @@ def importance_chart(found: StudyFrames) -> alt.Chart:
         )
         .properties(height=max(26 * len(found.importance) + 40, 120))
     )
+
+
+def parallel_chart(found: StudyFrames) -> alt.LayerChart:
+    """Parallel coordinates: a line a trial from axis to axis, its colour what it came to; the winner stands out."""
+    names = found.axes.groupby("axis")["name"].first().tolist()
+    label = f"{json.dumps(names)}[datum.value]"  # a list of the expression language is one of JSON
+    x = alt.X(
+        "axis:Q",
+        title=None,
+        scale=alt.Scale(domain=[-0.1, len(names) - 0.6], nice=False),
+        axis=alt.Axis(
+            values=list(range(len(names))), labelExpr=label, labelLimit=150, labelAngle=-20, grid=True, domain=False
+        ),
+    )
+    y = alt.Y("place:Q", title=None, axis=None, scale=alt.Scale(domain=[-0.05, 1.05], nice=False))
+    colour = alt.Color(
+        "value:Q",
+        scale=alt.Scale(scheme="viridis", reverse=not found.maximise),
+        legend=alt.Legend(title=found.target, orient="bottom", gradientLength=220),
+    )
+    lines = (
+        alt.Chart(found.lines)
+        .mark_line(strokeWidth=2.5, opacity=0.85)
+        .encode(
+            x=x,
+            y=y,
+            detail="trial:N",
+            color=alt.condition("datum.winner", alt.value("#d55e00"), colour),
+            strokeWidth=alt.condition("datum.winner", alt.value(4.5), alt.value(2.2)),
+            tooltip=["trial:Q", alt.Tooltip("value:Q", format=".4f", title=found.target)],
+        )
+        .add_params(_pick())
+    )
+    ticks = (
+        alt.Chart(found.axes)
+        .mark_text(align="left", dx=5, fontSize=10, color="#8a94a0")
+        .encode(x=x, y=y, text="text:N")
+    )
+    return (lines + ticks).properties(height=360)
+
+
+def change_chart(table: pd.DataFrame) -> alt.LayerChart:
+    """Each query's rank in run A against its rank in run B; below the diagonal B is earlier."""
+    most = max(int(table[["rank_a", "rank_b"]].max().max()), 2)
+    scale = alt.Scale(type="log", domain=[0.9, most * 1.1], nice=False)
+    counted = table.groupby(["rank_a", "rank_b", "outcome"], as_index=False).size()
+    points = (
+        alt.Chart(counted)
+        .mark_circle(opacity=0.8)
+        .encode(
+            x=alt.X("rank_a:Q", title="rank of the right class in A", scale=scale),
+            y=alt.Y("rank_b:Q", title="rank in B", scale=scale),
+            size=alt.Size("size:Q", title="queries", legend=None, scale=alt.Scale(range=[40, 500])),
+            color=alt.Color(
+                "outcome:N",
+                scale=alt.Scale(domain=["better", "equal", "worse"], range=[GREEN, "#8a94a0", "#d55e00"]),
+                legend=alt.Legend(title="B is", orient="bottom"),
+            ),
+            tooltip=["rank_a:Q", "rank_b:Q", "outcome:N", alt.Tooltip("size:Q", title="queries")],
+        )
+    )
+    ends = pd.DataFrame({"rank_a": [1, most], "rank_b": [1, most]})
+    diagonal = (
+        alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#8a94a0").encode(x=alt.X("rank_a:Q"), y=alt.Y("rank_b:Q"))
+    )
+    return (diagonal + points).properties(height=300)

@@ -1,21 +1,14 @@
-"""Runs as tables and curves: what each was, how it went, and what a sweep's study learned. No Streamlit here."""
+"""Runs as tables and curves: what each was and how it went. No Streamlit here."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cross_modal.errors import CrossModalError
 from cross_modal_dashboards.catalogue import Catalogue, RunFacts
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 #: Commands whose runs are listed; trials appear below their sweep.
 LISTED = ("demo", "train", "sweep", "evaluate", "verify", "identify", "fewshot", "autolog")
@@ -33,7 +26,6 @@ MAIN = (
 )
 MOST_METRICS = 5  # columns of them
 RUNNING = "RUNNING"
-STUDY, STORAGE = "optuna.study", "optuna.storage"
 VALUE = "optuna/value"
 
 
@@ -63,6 +55,29 @@ def runs_frame(runs: Sequence[RunFacts]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def matching(
+    table: pd.DataFrame, words: str, commands: Sequence[str] = (), statuses: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The rows of a table of runs that hold all of some words.
+
+    Args:
+        table: As from `runs_frame`.
+        words: Words (or parts of words) that stand somewhere in the row, in any column and in any case.
+        commands: Commands that are kept; all unless given.
+        statuses: Likewise.
+    """
+    kept = pd.Series(True, index=table.index)
+    if words.strip() and len(table):
+        lines = table.astype(str).agg(" ".join, axis=1).str.casefold()
+        for word in words.casefold().split():
+            kept &= lines.str.contains(word, regex=False)
+    if commands:
+        kept &= table["command"].isin(commands)
+    if statuses:
+        kept &= table["status"].isin(statuses)
+    return table[kept].reset_index(drop=True)
+
+
 def curve_groups(metrics: Mapping[str, float]) -> dict[str, list[str]]:
     """Which metrics of a run are drawn together.
 
@@ -87,9 +102,9 @@ def curve_groups(metrics: Mapping[str, float]) -> dict[str, list[str]]:
 
 
 def curves(catalogue: Catalogue, run_id: str, names: Sequence[str]) -> pd.DataFrame:
-    """The histories of some metrics: metric, step, value."""
-    points = [(name, step, value) for name in names for step, value in catalogue.history(run_id, name)]
-    found = pd.DataFrame(points, columns=["metric", "step", "value"])
+    """The histories of some metrics: metric, step, value, time (milliseconds since 1970)."""
+    points = [(name, *point) for name in names for point in catalogue.points(run_id, name)]
+    found = pd.DataFrame(points, columns=["metric", "step", "value", "time"])
     return found[found["value"].map(math.isfinite)].reset_index(drop=True)
 
 
@@ -118,75 +133,3 @@ def trials_frame(children: Sequence[RunFacts]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values(
         "value", ascending=False, kind="stable", na_position="last", ignore_index=True
     )
-
-
-@dataclass(frozen=True)
-class StudyFrames:
-    """What a study learned, as tables.
-
-    Attributes:
-        target: What is optimised, in words.
-        maximise: Whether more of it is better.
-        history: trial, value, ending, best (so far).
-        margins: loss, argument, unit (the distance), margin, value, trial.
-        importance: parameter, share; the largest first.
-    """
-
-    target: str
-    maximise: bool
-    history: pd.DataFrame
-    margins: pd.DataFrame
-    importance: pd.DataFrame
-
-
-def study_of(catalogue: Catalogue, run_id: str) -> StudyFrames:
-    """What the study of a sweep's run learned.
-
-    Raises:
-        CrossModalError: The run is no sweep's, or its study is not on this machine.
-    """
-    tags = catalogue.client.get_run(run_id).data.tags
-    name, where = tags.get(STUDY), tags.get(STORAGE)
-    if name is None or where is None:
-        raise CrossModalError(f"run {run_id[:8]}: expected the run of a sweep, found no study of it")
-    if "://" in where or not Path(where).is_file():  # the tag of a database has no password: it cannot be opened
-        raise CrossModalError(f"study {name}: expected its journal on this machine, found none at {where}")
-    from cross_modal_mlflow.sweep.storage import open_storage
-    from cross_modal_mlflow.sweep.study import load_study
-
-    return study_frames(load_study(open_storage(where), name))
-
-
-def study_frames(study: Study) -> StudyFrames:
-    """What a study learned about its first target."""
-    from cross_modal_mlflow.sweep.importance import importances
-    from cross_modal_mlflow.sweep.margin_figure import drawn_margins
-    from cross_modal_mlflow.sweep.trial_facts import targets_of
-
-    target = targets_of(study)[0]
-    margins = [
-        (each.loss, each.argument, each.measure, each.x, each.y, each.trial.number)
-        for each in drawn_margins(study, target)
-    ]
-    return StudyFrames(
-        target.label,
-        target.maximise,
-        _history(study, target),
-        pd.DataFrame(margins, columns=["loss", "argument", "unit", "margin", "value", "trial"]),
-        pd.DataFrame(list(importances(study, target).items()), columns=["parameter", "share"]),
-    )
-
-
-def _history(study: Study, target: Any) -> pd.DataFrame:
-    """Every trial with a value, and the best complete one so far."""
-    from cross_modal_mlflow.sweep.trial_facts import COMPLETE, ending_of
-
-    rows = []
-    for trial in study.get_trials(deepcopy=False):
-        value = target.value(trial)
-        if value is not None and math.isfinite(value):
-            rows.append((trial.number, value, ending_of(trial)))
-    found = pd.DataFrame(rows, columns=["trial", "value", "ending"])
-    counted = found["value"].where(found["ending"] == COMPLETE)
-    best = counted.cummax() if target.maximise else counted.cummin()
-    return found.assign(best=best.ffill())

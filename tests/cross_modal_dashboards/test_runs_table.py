@@ -1,20 +1,15 @@
 """Runs as tables: what is listed, what is drawn together, and what a study says."""
 
 import math
+import time
 from pathlib import Path
 
-import optuna
 import pandas as pd
 import pytest
-from toys.sweep_studies import training_study
 
-from cross_modal.errors import CrossModalError
 from cross_modal_dashboards.catalogue import Catalogue, RunFacts
-from cross_modal_dashboards.runs_table import curve_groups, curves, runs_frame, study_frames, study_of, trials_frame
+from cross_modal_dashboards.runs_table import curve_groups, curves, matching, runs_frame, trials_frame
 from cross_modal_mlflow.store import open_store
-from cross_modal_mlflow.sweep.importance import importances
-from cross_modal_mlflow.sweep.storage import open_storage
-from cross_modal_mlflow.sweep.trial_facts import targets_of
 from cross_modal_mlflow.tracking import tracked_run
 
 
@@ -58,7 +53,8 @@ def test_curves_are_what_was_logged_without_what_is_no_number(catalogue: Catalog
         for step, value in ((1, 3.0), (2, math.nan), (3, 1.0)):
             run.metrics({"train/loss": value}, step=step)
     found = curves(catalogue, run.run_id, ["train/loss"])
-    assert found.to_numpy().tolist() == [["train/loss", 1, 3.0], ["train/loss", 3, 1.0]]
+    assert found[["metric", "step", "value"]].to_numpy().tolist() == [["train/loss", 1, 3.0], ["train/loss", 3, 1.0]]
+    assert (abs(found["time"] / 1000 - time.time()) < 60).all()
 
 
 def test_trials_come_best_first_with_what_differs() -> None:
@@ -74,51 +70,15 @@ def test_trials_come_best_first_with_what_differs() -> None:
     assert "seed" not in found.columns
 
 
-def test_a_study_says_its_best_so_far_its_margins_and_what_decides() -> None:
-    study = training_study()
-    found = study_frames(study)
-    best, by_hand = -math.inf, []
-    for trial in study.trials:
-        if trial.state == optuna.trial.TrialState.COMPLETE:
-            best = max(best, trial.value or -math.inf)
-        by_hand.append(best)
-    assert found.maximise
-    assert found.history["best"].dropna().tolist() == [
-        by_hand[number] for number in found.history["trial"] if by_hand[number] > -math.inf
-    ]
-    assert dict(found.importance.to_numpy().tolist()) == importances(study, targets_of(study)[0])
-    assert found.importance["share"].is_monotonic_decreasing
-    row = found.margins[found.margins["argument"] == "margin"].iloc[0]
-    assert study.trials[row["trial"]].params[f"{row['loss']}.margin"] == row["margin"]
+def test_a_filter_keeps_the_rows_that_hold_every_word_in_any_case_and_column() -> None:
+    table = runs_frame([facts("Birds", {}), facts("birds two", {}), facts("fish", {})])
+    assert matching(table, "BIRDS")["name"].tolist() == ["Birds", "birds two"]
+    assert matching(table, "two glyphs")["name"].tolist() == ["birds two"]
+    assert matching(table, "  ")["name"].tolist() == table["name"].tolist()
+    assert matching(table, "[")["name"].tolist() == []  # a word, not a pattern
+    assert matching(table, "", ["sweep"])["name"].tolist() == []
+    assert matching(table, "fish", ["train"], ["finished"])["name"].tolist() == ["fish"]
 
 
-def sweep_run(journal: str, study: str) -> str:
-    tags = {"optuna.study": study, "optuna.storage": journal}
-    with tracked_run("sweep", open_store(), name="sweep", tags=tags) as run:
-        return run.run_id
-
-
-def test_the_study_of_a_run_is_found_in_its_journal(catalogue: Catalogue, tmp_path: Path) -> None:
-    journal, made = tmp_path / "sweeps.journal", training_study()
-    optuna.create_study(study_name="birds", storage=open_storage(str(journal)), direction="maximize").add_trials(
-        made.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))[:5]
-    )
-    assert len(study_of(catalogue, sweep_run(str(journal), "birds")).history) == 5
-
-
-@pytest.mark.parametrize("where", ["missing.journal", "postgresql://me:***@host/optuna"])
-def test_a_study_that_is_elsewhere_is_one_line_and_nothing_is_made(
-    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(CrossModalError, match="study birds: expected its journal on this machine") as caught:
-        study_of(catalogue, sweep_run(where, "birds"))
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "missing.journal").exists()
-
-
-def test_a_run_that_is_no_sweep_has_no_study(catalogue: Catalogue) -> None:
-    with tracked_run("train", open_store(), name="one") as run:
-        pass
-    with pytest.raises(CrossModalError, match="expected the run of a sweep"):
-        study_of(catalogue, run.run_id)
+def test_an_empty_table_can_be_filtered() -> None:
+    assert len(matching(runs_frame([]), "birds")) == 0

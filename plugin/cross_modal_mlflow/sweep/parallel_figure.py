@@ -27,12 +27,32 @@ _SHARE = 0.6  # of the trials that have to have a setting for it to get an axis
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """One upright line: its name, the place (0–1, NaN where absent) of each trial, and its ticks (place, text)."""
 
     name: str
     places: list[float]
     ticks: list[tuple[float, str]]
+
+
+def parallel_axes(study: Study) -> tuple[list[FrozenTrial], list[Axis]] | str:
+    """The complete trials and the axes that they run through: the settings that most of them have, the targets last.
+
+    Returns:
+        The trials in their order and the axes, the most important setting first; or why there are none.
+    """
+    trials, targets = complete_trials(study), targets_of(study)
+    if len(trials) < _LEAST_TRIALS:
+        return f"expected at least {_LEAST_TRIALS} complete trials, found {len(trials)}"
+    shares = importances(study, targets[0])
+    names = {name for trial in trials for name in trial.params}
+    common = [name for name in names if sum(name in trial.params for trial in trials) >= _SHARE * len(trials)]
+    varied = [name for name in common if len({trial.params.get(name) for trial in trials}) > 1]
+    kept = sorted(varied, key=lambda name: (-shares.get(name, 0.0), name))[:_MOST_AXES]
+    if not kept:
+        return "no setting was drawn with two values by most of the complete trials"
+    axes = [_parameter_axis(name, trials) for name in kept] + [_target_axis(target, trials) for target in targets]
+    return trials, axes
 
 
 def parallel_figure(study: Study) -> Figure | str:
@@ -41,18 +61,11 @@ def parallel_figure(study: Study) -> Figure | str:
     Returns:
         The figure, or why there is none.
     """
-    trials, targets = complete_trials(study), targets_of(study)
-    if len(trials) < _LEAST_TRIALS:
-        return f"expected at least {_LEAST_TRIALS} complete trials, found {len(trials)}"
-    first = targets[0]
-    shares = importances(study, first)
-    names = {name for trial in trials for name in trial.params}
-    common = [name for name in names if sum(name in trial.params for trial in trials) >= _SHARE * len(trials)]
-    varied = [name for name in common if len({trial.params.get(name) for trial in trials}) > 1]
-    kept = sorted(varied, key=lambda name: (-shares.get(name, 0.0), name))[:_MOST_AXES]
-    if not kept:
-        return "no setting was drawn with two values by most of the complete trials"
-    axes_of = [_parameter_axis(name, trials) for name in kept] + [_target_axis(target, trials) for target in targets]
+    found = parallel_axes(study)
+    if isinstance(found, str):
+        return found
+    trials, axes_of = found
+    first = targets_of(study)[0]
     title = f"{study.study_name}: {len(trials)} complete trials, line by line"
     figure = new_figure(1.6 * len(axes_of) + 2.0, 5.2, title)
     axes = figure.add_subplot()
@@ -79,7 +92,7 @@ def parallel_figure(study: Study) -> Figure | str:
     return figure
 
 
-def _dress(axes: Axes, axes_of: list[_Axis]) -> None:
+def _dress(axes: Axes, axes_of: list[Axis]) -> None:
     axes.set(ylim=(-0.06, 1.06), xlim=(-0.15, len(axes_of) - 0.55))
     axes.set_xticks(range(len(axes_of)), [wrapped(each.name, 17) for each in axes_of], fontsize=8.5, color=INK)
     axes.tick_params(length=0)
@@ -93,7 +106,7 @@ def _dress(axes: Axes, axes_of: list[_Axis]) -> None:
             axes.text(place + 0.04, height, text, fontsize=7.5, color=INK, va="center", zorder=5, bbox=background)
 
 
-def _parameter_axis(name: str, trials: list[FrozenTrial]) -> _Axis:
+def _parameter_axis(name: str, trials: list[FrozenTrial]) -> Axis:
     drawn = [trial for trial in trials if name in trial.params]
     distribution = drawn[0].distributions[name]
     if isinstance(distribution, CategoricalDistribution) or any(isinstance(t.params[name], str) for t in drawn):
@@ -109,19 +122,19 @@ def _parameter_axis(name: str, trials: list[FrozenTrial]) -> _Axis:
             else math.nan
             for trial in trials
         ]
-        return _Axis(name, places, [(i * step, category(each)) for i, each in enumerate(labels)])
+        return Axis(name, places, [(i * step, category(each)) for i, each in enumerate(labels)])
     values = [float(trial.params.get(name, math.nan)) for trial in trials]
     return _number_axis(name, values, log=bool(getattr(distribution, "log", False)))
 
 
-def _target_axis(target: Target, trials: list[FrozenTrial]) -> _Axis:
+def _target_axis(target: Target, trials: list[FrozenTrial]) -> Axis:
     return _number_axis(target.label, [target.final(trial) for trial in trials], log=False)
 
 
-def _number_axis(name: str, values: list[float], *, log: bool) -> _Axis:
+def _number_axis(name: str, values: list[float], *, log: bool) -> Axis:
     found = np.log10(values) if log else np.asarray(values, dtype=float)
     low, high = float(np.nanmin(found)), float(np.nanmax(found))
     width = (high - low) or 1.0
     ticks = [low + width * share for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     shown = [(float((tick - low) / width), number(10**tick if log else tick)) for tick in ticks]
-    return _Axis(name, [float(each) for each in (found - low) / width], shown)
+    return Axis(name, [float(each) for each in (found - low) / width], shown)
