@@ -7,11 +7,13 @@ arrays, and a selection (`take`, `split`) is an index into each column, nothing 
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 from cross_modal.data.bad_items import BadItem
 from cross_modal.errors import CrossModalError
 
-__all__ = ["BadItem", "Items", "column", "image_keys"]
+__all__ = ["BadItem", "Items", "column", "given", "image_keys"]
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 SPLIT_NAMES = ("train", "validation", "test")
@@ -32,11 +34,10 @@ def column(values: Iterable[object]) -> np.ndarray:
     >>> column([np.zeros((2, 2)), None]).shape
     (2,)
     """
+    if isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1:
+        return values  # a table of millions of rows is not copied
     cells = list(values)
-    array = np.empty(len(cells), object)
-    for index, cell in enumerate(cells):
-        array[index] = cell
-    return array
+    return np.fromiter(cells, object, len(cells))
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Items:
     def _classes_and_ids(self) -> tuple[list[str], np.ndarray]:
         names = sorted(set(self.keys.tolist()))
         number = {name: index for index, name in enumerate(names)}
-        return names, np.fromiter((number[key] for key in self.keys.tolist()), np.int64, len(self))
+        return names, np.fromiter(map(number.__getitem__, self.keys), np.int64, len(self))
 
     @property
     def classes(self) -> list[str]:
@@ -180,12 +181,12 @@ class Items:
     @cached_property
     def has_image(self) -> np.ndarray:
         """(N,) bool: which items have a picture."""
-        return np.fromiter((cell is not None for cell in self.images), bool, len(self))
+        return given(self.images)
 
     @cached_property
     def has_text(self) -> np.ndarray:
         """(N,) bool: which items have a text."""
-        return np.fromiter((cell is not None for cell in self.texts), bool, len(self))
+        return given(self.texts)
 
     @property
     def has_images(self) -> bool:
@@ -218,6 +219,11 @@ class Items:
         for part in content_hashes(self.images):
             total.update(part)
         return total.hexdigest()[:16]
+
+
+def given(cells: np.ndarray) -> np.ndarray:
+    """(N,) bool: which cells hold something. Not ``!=``, which compares arrays by their elements."""
+    return np.fromiter(map(operator.is_not, cells, repeat(None)), bool, len(cells))
 
 
 def content_hash(cell: object) -> bytes:

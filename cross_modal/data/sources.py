@@ -19,6 +19,7 @@ from cross_modal.data.manifest import is_manifest, read_manifest
 from cross_modal.data.splits import assign_splits
 from cross_modal.errors import CrossModalError
 
+CHECKED_AT_ONCE = 256  # pictures that a thread looks at
 GRAMMAR = (
     "a .csv, .tsv, .parquet or .jsonl manifest, a published split (.json), a folder of class folders, "
     "torchvision:NAME, webdataset:PATTERN or glyphs"
@@ -101,9 +102,17 @@ def check_pictures(items: Items, config: DataConfig) -> Items:
     if not distinct:
         return items
     whole = config.on_bad_item == "skip"
-    with ThreadPoolExecutor(max(config.workers, 1)) as pool:
-        found = pool.map(lambda cell: check(cell, config.max_pixels, whole=whole), distinct, chunksize=64)
-        faults = {cell: fault for cell, fault in zip(distinct, found, strict=True) if fault}
+
+    def faults_of(start: int) -> list[tuple[str | bytes, str]]:
+        cells = distinct[start : start + CHECKED_AT_ONCE]
+        looked_at = ((cell, check(cell, config.max_pixels, whole=whole)) for cell in cells)
+        return [(cell, fault) for cell, fault in looked_at if fault]
+
+    with ThreadPoolExecutor(
+        max(config.workers, 1)
+    ) as pool:  # threads take parts: one future a picture would fill memory
+        parts = pool.map(faults_of, range(0, len(distinct), CHECKED_AT_ONCE))
+        faults = dict(fault for part in parts for fault in part)
     if not faults:
         return items
     bad = BadItems(config.on_bad_item, list(items.skipped))
