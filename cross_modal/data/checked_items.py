@@ -19,7 +19,6 @@ from cross_modal.data.splits import split_name
 from cross_modal.data.table_chunks import Chunk
 
 REMEMBERED = 500_000  # distinct labels whose meaning is kept; equal ones are one string in memory
-REMEMBERED_FILES = 100_000
 
 
 class Meanings(dict[object, object]):
@@ -58,7 +57,6 @@ class CheckedItems:
     def __init__(self, names: list[str], path: Path, bad: BadItems) -> None:
         self._names, self._path, self._bad = names, path, bad
         self._files = PresentFiles(path.parent)
-        self._paths: dict[str, str | None] = {}
         rules: dict[str, Callable[[str], object]] = {
             "label": str,
             "group": str,
@@ -95,6 +93,9 @@ class CheckedItems:
     def items(self, source: str) -> Items:
         """The items of all rows that were kept."""
         rows = np.concatenate([np.empty(0, np.int64), *self._rows])
+        self._rows.clear()
+        for meanings in self._meanings.values():
+            meanings.clear()
         whole: dict[str, np.ndarray] = {}
         for name in self._names:  # column by column, so that never more than one stands in memory twice
             parts = self._parts.pop(name)
@@ -120,7 +121,7 @@ class CheckedItems:
                 columns[name] = self._meanings[name].of(cells)
             else:
                 cells = _filled(cells)
-                columns[name] = self._found(cells) if name == "image" else cells
+                columns[name] = self._files.find(cells) if name == "image" else cells
         return columns
 
     def _has_content(self, chunk: Chunk, columns: dict[str, np.ndarray]) -> np.ndarray:
@@ -133,15 +134,6 @@ class CheckedItems:
             named = given(_filled(chunk.columns["image"]))
             content &= ~named | given(columns["image"])
         return content
-
-    def _found(self, cells: np.ndarray) -> np.ndarray:
-        """(M,) object: the path of each picture; None where there is none, or it must be looked at more closely."""
-        new = list(set(cells).difference(self._paths, (None,)))
-        if len(self._paths) + len(new) > REMEMBERED_FILES:
-            self._paths.clear()
-            new = list(set(cells).difference((None,)))
-        self._paths.update(zip(new, self._files.find(new), strict=True))
-        return np.fromiter(map(self._paths.get, cells), object, len(cells))
 
     def _judge(self, chunk: Chunk, columns: dict[str, np.ndarray], place: int) -> bool:
         """Looks at one row by itself; whether it is good after all."""

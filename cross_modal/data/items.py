@@ -105,7 +105,7 @@ class Items:
                 columns[name] = column([None] * count)
         return cls(
             genuine=None if genuine is None else np.fromiter(genuine, bool, count),
-            rows=np.arange(1, count + 1) if rows is None else np.fromiter(rows, np.int64, count),
+            rows=np.arange(1, count + 1) if rows is None else _numbers(rows, count),
             source=source,
             skipped=list(skipped),
             **columns,  # type: ignore[arg-type]
@@ -219,6 +219,13 @@ class Items:
         for part in content_hashes(self.images):
             total.update(part)
         return total.hexdigest()[:16]
+
+
+def _numbers(values: Iterable[int], count: int) -> np.ndarray:
+    """(N,) int64; an array of that kind is not copied."""
+    if isinstance(values, np.ndarray) and values.dtype == np.int64:
+        return values
+    return np.fromiter(values, np.int64, count)
 
 
 def given(cells: np.ndarray) -> np.ndarray:

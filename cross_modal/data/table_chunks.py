@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cross_modal.data.items import column
 from cross_modal.data.separated_values import read_separated
 from cross_modal.errors import CrossModalError
 
@@ -97,7 +98,7 @@ def _read_separated(path: Path, separator: str) -> Chunks:
 
 
 def _read_json_lines(path: Path) -> Chunks:
-    """Reads JSON Lines, one object a line; any line may bring a new column, so all are read first. See `read_chunks`."""
+    """Reads JSON Lines, one object a line; any may bring a new column, so all are read first. See `read_chunks`."""
     found: list[tuple[int, int, dict[str, np.ndarray]]] = []
     names: dict[str, None] = {}
     number = 0
@@ -189,8 +190,8 @@ def _objects(cells: object, names: list[str] | None) -> np.ndarray:
     assert isinstance(cells, pyarrow.Array)
     kind = cells.type
     if _is_dictionary(kind):
-        words = np.append(cells.dictionary.to_numpy(zero_copy_only=False), None)  # type: ignore[attr-defined]
-        codes = cells.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
+        words = column([*cells.dictionary.to_pylist(), None])
+        codes = cells.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
         return words[codes]
     if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
         return cells.to_numpy(zero_copy_only=False)

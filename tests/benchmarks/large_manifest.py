@@ -1,6 +1,6 @@
 """How long a manifest of five million rows takes to open, and how much memory: CSV and Parquet.
 
-    python tests/benchmarks/large_manifest.py [--rows 5000000] [--pictures 250000]
+    python tests/benchmarks/large_manifest.py [--rows 5000000] [--pictures 1000000]
 
 The file is made once in a temporary folder: a picture's path, a caption of its own, a label, a split. Then a child
 process opens it, and tells seconds and its largest resident set. Two things are timed: reading the rows
@@ -42,7 +42,7 @@ def make(folder: Path, rows: int, pictures: int) -> None:
     for start in range(0, rows, CHUNK):
         number = np.arange(start, min(start + CHUNK, rows))
         labels = number * LABELS // rows
-        shown = number % pictures if pictures < rows else number
+        shown = number * pictures // rows  # several captions of one picture follow each other
         columns = {
             "image": [f"pictures/{p // IN_A_FOLDER:05d}/{p:08d}.jpg" for p in shown.tolist()],
             "text": [f"the caption of item {n}, which is like no other" for n in number.tolist()],
@@ -99,7 +99,7 @@ def child(file: str, work: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--pictures", type=int, default=250_000, help="distinct files that the rows name")
+    parser.add_argument("--pictures", type=int, default=1_000_000, help="distinct files that the rows name")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
