@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from cross_modal.configuration import DataConfig
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.decode import BadImage, Resize, decode, fit_for_stacking
 from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
@@ -182,7 +183,7 @@ class Pictures:
         for row, cell in enumerate(images):
             if cell is None:
                 continue
-            key = cell if isinstance(cell, str | bytes) else id(cell)
+            key = cell if isinstance(cell, str | bytes | ArchiveMember) else id(cell)
             slot = of_key.setdefault(key, len(of_key))
             if slot == len(self._cells):
                 self._cells.append(cell)
