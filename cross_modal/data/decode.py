@@ -195,7 +195,9 @@ def upright(cell: object, channels: int, max_pixels: int = 64_000_000) -> Image.
         raise BadImage(f"image: expected a path, bytes or an array, found {type(cell).__name__}")
     try:
         with image:
-            return to_eight_bits(ImageOps.exif_transpose(image), channels)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # not in place it copies those that stand upright, too
+            return to_eight_bits(image, channels)
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
         raise BadImage(f"{name_of(cell)} cannot be decoded: {one_line(error)}") from None
 

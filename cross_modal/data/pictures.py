@@ -23,7 +23,7 @@ from cross_modal.errors import CrossModalError
 
 #: Rows of the distinct pictures, and what decodes them all → their pixels, perhaps from a store: (M, C, H, W) uint8.
 Keep = Callable[[np.ndarray, Callable[[], np.ndarray]], np.ndarray]
-CHUNK = 16  # pictures a thread takes at once
+CHUNK = 4  # pictures a thread takes at once: few, or one thread idles while another ends the batch
 BAR_FROM = 512  # fewer pictures than this need no progress bar
 
 
