@@ -226,6 +226,21 @@ class ObjectiveConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Low-rank changes of the attention projections of pretrained trunks, instead of their weights (extra "lora").
+
+    Attributes:
+        rank: Rank of each change; 0 switches it off.
+        alpha: The change is scaled by alpha / rank.
+        learning_rate: Peak learning rate of the low-rank factors.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+    learning_rate: float = 2e-4
+
+
+@dataclass
 class TrainingConfig:
     """The loop.
 
@@ -244,6 +259,11 @@ class TrainingConfig:
         patience: Validations without a better score before training stops; 0 never stops early.
         monitor: The validation metric that picks the best checkpoint where it is highest.
         log_every: Steps between logged points of the curves.
+        last_blocks: Train the last N blocks of each trunk and freeze those below (`twin.freeze` "last:N"); 0: all.
+        layer_decay: Each block of a pretrained trunk learns at this times the rate of the block above it; 1: all alike.
+        lora: Train low-rank changes of pretrained trunks' attention instead of the trunks.
+        weight_averaging: Points N between the twin at the start (0) and the tuned one (N): the weights of the best by
+            validation are kept, both ends included; 0 switches it off.
     """
 
     steps: int = 750
@@ -260,6 +280,10 @@ class TrainingConfig:
     patience: int = 0
     monitor: str = "auto"
     log_every: int = 10
+    last_blocks: int = 0
+    layer_decay: float = 1.0
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    weight_averaging: int = 0
 
 
 @dataclass

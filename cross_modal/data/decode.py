@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.errors import CrossModalError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
@@ -39,6 +40,8 @@ def name_of(cell: object) -> str:
         return f"image '{cell}'"
     if isinstance(cell, bytes):
         return f"image of {len(cell)} bytes"
+    if isinstance(cell, ArchiveMember):
+        return f"image '{cell.name}'"
     return "image array"
 
 
@@ -47,11 +50,11 @@ def one_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0] or type(error).__name__
 
 
-def open_image(cell: str | bytes, max_pixels: int) -> Image.Image:
+def open_image(cell: str | bytes | ArchiveMember, max_pixels: int) -> Image.Image:
     """Opens a picture lazily and checks its size; no pixel is decoded yet.
 
     Args:
-        cell: A path, or the encoded bytes.
+        cell: A path, the encoded bytes, or where they lie in an archive.
         max_pixels: Largest width × height.
 
     Returns:
@@ -62,8 +65,15 @@ def open_image(cell: str | bytes, max_pixels: int) -> Image.Image:
     """
     if isinstance(cell, str) and not os.path.isfile(cell):
         raise BadImage(f"{name_of(cell)} does not exist")
+    if isinstance(cell, ArchiveMember):
+        try:
+            content: str | bytes = cell.read()
+        except CrossModalError as error:
+            raise BadImage(str(error)) from None
+    else:
+        content = cell
     try:
-        image = Image.open(cell if isinstance(cell, str) else io.BytesIO(cell), formats=available_formats())
+        image = Image.open(content if isinstance(content, str) else io.BytesIO(content), formats=available_formats())
     except Image.DecompressionBombError:
         raise BadImage(f"{name_of(cell)} is too large: expected at most {max_pixels} pixels") from None
     except Exception:  # Pillow's readers raise whatever a broken file makes them raise
@@ -144,7 +154,7 @@ def decode(
     """Decodes one picture.
 
     Args:
-        cell: A path, encoded bytes, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+        cell: A path, encoded bytes, a member of an archive, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
         channels: 1 (grey) or 3 (RGB).
         size: Side of the square result; None keeps the picture's own size.
         max_pixels: Largest width × height that is decoded.
@@ -179,13 +189,15 @@ def upright(cell: object, channels: int, max_pixels: int = 64_000_000) -> Image.
         raise BadImage("image is missing: expected a path, bytes or an array")
     if isinstance(cell, np.ndarray):
         image = from_array(cell)
-    elif isinstance(cell, str | bytes):
+    elif isinstance(cell, str | bytes | ArchiveMember):
         image = open_image(cell, max_pixels)
     else:
         raise BadImage(f"image: expected a path, bytes or an array, found {type(cell).__name__}")
     try:
         with image:
-            return to_eight_bits(ImageOps.exif_transpose(image), channels)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # not in place it copies those that stand upright, too
+            return to_eight_bits(image, channels)
     except Exception as error:  # Pillow's decoders raise whatever a broken file makes them raise
         raise BadImage(f"{name_of(cell)} cannot be decoded: {one_line(error)}") from None
 
@@ -224,11 +236,11 @@ def fit_for_stacking(cells: list[object], channels: int, size: int) -> np.ndarra
     return stacked[:, None] if channels == 1 else stacked.transpose(0, 3, 1, 2)
 
 
-def check(cell: str | bytes, max_pixels: int, *, whole: bool) -> str | None:
+def check(cell: str | bytes | ArchiveMember, max_pixels: int, *, whole: bool) -> str | None:
     """Looks whether a picture can be read.
 
     Args:
-        cell: A path or encoded bytes.
+        cell: A path, encoded bytes, or a member of an archive.
         max_pixels: Largest width × height.
         whole: Also decode it (JPEG at an eighth of its size): finds truncated files. Else only the header is read.
 

@@ -7,22 +7,26 @@ arrays, and a selection (`take`, `split`) is an index into each column, nothing 
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.bad_items import BadItem
 from cross_modal.errors import CrossModalError
 
-__all__ = ["BadItem", "Items", "column", "image_keys"]
+__all__ = ["BadItem", "Items", "column", "given", "image_keys"]
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
+HASHED_AT_ONCE = 64  # files that a thread takes
 SPLIT_NAMES = ("train", "validation", "test")
 
 
@@ -32,11 +36,10 @@ def column(values: Iterable[object]) -> np.ndarray:
     >>> column([np.zeros((2, 2)), None]).shape
     (2,)
     """
+    if isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1:
+        return values  # a table of millions of rows is not copied
     cells = list(values)
-    array = np.empty(len(cells), object)
-    for index, cell in enumerate(cells):
-        array[index] = cell
-    return array
+    return np.fromiter(cells, object, len(cells))
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Items:
     """The table of items; every column has N cells.
 
     Attributes:
-        images: (N,) object: a path (str), encoded bytes, a uint8 array (H, W) or (H, W, 3), or None.
+        images: (N,) object: a path (str), encoded bytes, an `ArchiveMember`, a uint8 array (H, W) or (H, W, 3), or
+            None.
         texts: (N,) object: str or None.
         labels: (N,) object: the class of each item, or None where the data has no labels: then every distinct picture
             is a class of its own.
@@ -104,7 +108,7 @@ class Items:
                 columns[name] = column([None] * count)
         return cls(
             genuine=None if genuine is None else np.fromiter(genuine, bool, count),
-            rows=np.arange(1, count + 1) if rows is None else np.fromiter(rows, np.int64, count),
+            rows=np.arange(1, count + 1) if rows is None else _numbers(rows, count),
             source=source,
             skipped=list(skipped),
             **columns,  # type: ignore[arg-type]
@@ -158,7 +162,7 @@ class Items:
     def _classes_and_ids(self) -> tuple[list[str], np.ndarray]:
         names = sorted(set(self.keys.tolist()))
         number = {name: index for index, name in enumerate(names)}
-        return names, np.fromiter((number[key] for key in self.keys.tolist()), np.int64, len(self))
+        return names, np.fromiter(map(number.__getitem__, self.keys), np.int64, len(self))
 
     @property
     def classes(self) -> list[str]:
@@ -180,12 +184,12 @@ class Items:
     @cached_property
     def has_image(self) -> np.ndarray:
         """(N,) bool: which items have a picture."""
-        return np.fromiter((cell is not None for cell in self.images), bool, len(self))
+        return given(self.images)
 
     @cached_property
     def has_text(self) -> np.ndarray:
         """(N,) bool: which items have a text."""
-        return np.fromiter((cell is not None for cell in self.texts), bool, len(self))
+        return given(self.texts)
 
     @property
     def has_images(self) -> bool:
@@ -220,6 +224,18 @@ class Items:
         return total.hexdigest()[:16]
 
 
+def _numbers(values: Iterable[int], count: int) -> np.ndarray:
+    """(N,) int64; an array of that kind is not copied."""
+    if isinstance(values, np.ndarray) and values.dtype == np.int64:
+        return values
+    return np.fromiter(values, np.int64, count)
+
+
+def given(cells: np.ndarray) -> np.ndarray:
+    """(N,) bool: which cells hold something. Not ``!=``, which compares arrays by their elements."""
+    return np.fromiter(map(operator.is_not, cells, repeat(None)), bool, len(cells))
+
+
 def content_hash(cell: object) -> bytes:
     """SHA-256 of one picture's content: the file's, the bytes', or the array's with its shape.
 
@@ -231,8 +247,8 @@ def content_hash(cell: object) -> bytes:
     if isinstance(cell, np.ndarray):
         # A separator keeps (1, 4) and (4, 1) of equal bytes apart.
         return hashlib.sha256(f"{cell.shape}|".encode() + cell.tobytes()).digest()
-    if isinstance(cell, bytes):
-        return hashlib.sha256(cell).digest()
+    if isinstance(cell, bytes | ArchiveMember):
+        return hashlib.sha256(cell if isinstance(cell, bytes) else cell.read()).digest()
     try:
         with open(str(cell), "rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -241,11 +257,14 @@ def content_hash(cell: object) -> bytes:
 
 
 def content_hashes(images: np.ndarray) -> list[bytes]:
-    """`content_hash` of each cell; files are read by threads, each distinct path once."""
-    paths = sorted({cell for cell in images if isinstance(cell, str)})
+    """`content_hash` of each cell; files and members of archives are read by threads, each distinct one once."""
+    stored = (str, ArchiveMember)
+    distinct = list(dict.fromkeys(cell for cell in images if isinstance(cell, stored)))
+    parts = range(0, len(distinct), HASHED_AT_ONCE)
     with ThreadPoolExecutor(8) as pool:
-        of_path = dict(zip(paths, pool.map(content_hash, paths), strict=True))
-    return [of_path[cell] if isinstance(cell, str) else content_hash(cell) for cell in images]
+        found = pool.map(lambda start: [content_hash(cell) for cell in distinct[start : start + HASHED_AT_ONCE]], parts)
+        known = dict(zip(distinct, chain.from_iterable(found), strict=True))
+    return [known[cell] if isinstance(cell, stored) else content_hash(cell) for cell in images]
 
 
 def image_keys(images: np.ndarray, source: str = "memory") -> list[str | None]:
@@ -272,7 +291,8 @@ def image_keys(images: np.ndarray, source: str = "memory") -> list[str | None]:
     first: dict[bytes, str] = {}
     for path, digest in zip(alike, content_hashes(column(alike)), strict=True):
         name[path] = first.setdefault(digest, name[path])
-    return [
-        None if cell is None else name[cell] if isinstance(cell, str) else f"sha256:{content_hash(cell).hex()[:32]}"
-        for cell in images
-    ]
+    others = [index for index, cell in enumerate(images) if cell is not None and not isinstance(cell, str)]
+    keys: list[str | None] = [name.get(cell) if isinstance(cell, str) else None for cell in images]
+    for index, digest in zip(others, content_hashes(images[others]), strict=True):
+        keys[index] = f"sha256:{digest.hex()[:32]}"
+    return keys

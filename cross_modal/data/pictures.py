@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from cross_modal.configuration import DataConfig
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.decode import BadImage, Resize, decode, fit_for_stacking
 from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 
 #: Rows of the distinct pictures, and what decodes them all → their pixels, perhaps from a store: (M, C, H, W) uint8.
 Keep = Callable[[np.ndarray, Callable[[], np.ndarray]], np.ndarray]
-CHUNK = 16  # pictures a thread takes at once
+CHUNK = 4  # pictures a thread takes at once: few, or one thread idles while another ends the batch
 BAR_FROM = 512  # fewer pictures than this need no progress bar
 
 
@@ -182,7 +183,7 @@ class Pictures:
         for row, cell in enumerate(images):
             if cell is None:
                 continue
-            key = cell if isinstance(cell, str | bytes) else id(cell)
+            key = cell if isinstance(cell, str | bytes | ArchiveMember) else id(cell)
             slot = of_key.setdefault(key, len(of_key))
             if slot == len(self._cells):
                 self._cells.append(cell)

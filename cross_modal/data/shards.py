@@ -10,25 +10,24 @@ from __future__ import annotations
 import glob
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from cross_modal.configuration import DataConfig
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.bad_items import BadItems
-from cross_modal.data.items import Items
+from cross_modal.data.items import Items, given
 from cross_modal.data.manifest import TRUTHS, text_cell
+from cross_modal.data.shard_stream import PICTURES, Sample, ShardStream, list_shard
 from cross_modal.data.splits import split_name
 from cross_modal.errors import CrossModalError
 
-PICTURES = ("jpg", "jpeg", "png", "webp")
-MEMBERS = (*PICTURES, "txt", "json", "cls")
-HARMFUL = ("pyd", "pkl", "pickle", "pth", "pt", "ckpt", "bin", "npy", "npz", "joblib", "dill", "mp", "msgpack", "ten")
+NEEDED = ("label", "split", "group", "genuine")  # where one sample has it, all must
 JSON_NAMES = {"text": "text", "caption": "text", "label": "label", "class": "label"} | {
     name: name for name in ("split", "group", "genuine")
 }
-TEXT_LIMIT = 1 << 20  # bytes of a txt, json or cls member
-Sample = dict[str, bytes]
 
 
 def expand(pattern: str) -> list[Path]:
@@ -81,66 +80,6 @@ def braces(pattern: str) -> Iterator[str]:
         yield from braces(pattern[: match.start()] + choice + pattern[match.end() :])
 
 
-def read_members(shard: Path, limit: int) -> dict[str, Sample]:
-    """Reads one shard.
-
-    Args:
-        shard: An uncompressed .tar file.
-        limit: Largest picture member in bytes.
-
-    Returns:
-        Name → members by extension, in the order of the shard.
-
-    Raises:
-        CrossModalError: For a file that is no plain tar, and members that are links, have a path that leaves the shard,
-            are pickled, unknown, doubled or too large.
-    """
-    samples: dict[str, Sample] = {}
-    try:
-        with tarfile.open(shard, "r:") as archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                name, extension = checked_name(shard, member)
-                size = limit if extension in PICTURES else TEXT_LIMIT
-                if member.size > size:
-                    raise CrossModalError(
-                        f"{shard.name}: member '{member.name}' is {member.size} bytes, expected at most {size}"
-                    )
-                sample = samples.setdefault(name, {})
-                if extension in sample:
-                    raise CrossModalError(f"{shard.name}: member '{member.name}' stands twice, expected once")
-                content = archive.extractfile(member)
-                assert content is not None
-                sample[extension] = content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise CrossModalError(f"{shard}: expected an uncompressed, whole .tar file, {error}") from None
-    return samples
-
-
-def checked_name(shard: Path, member: tarfile.TarInfo) -> tuple[str, str]:
-    """Name of the sample and extension of a member.
-
-    Raises:
-        CrossModalError: Where the member is not a plain file of a known kind at a plain path.
-    """
-    path = member.name.replace("\\", "/").removeprefix("./")
-    if not member.isreg():
-        raise CrossModalError(f"{shard.name}: member '{member.name}' is a link or device, expected a plain file")
-    if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
-        raise CrossModalError(f"{shard.name}: member '{member.name}' has a path that leaves the shard")
-    folder, _, base = path.rpartition("/")
-    stem, _, extension = base.partition(".")
-    extension = extension.lower()
-    if extension.rpartition(".")[2] in HARMFUL:
-        raise CrossModalError(
-            f"{shard.name}: member '{member.name}' is a pickled or binary object, which is never read"
-        )
-    if extension not in MEMBERS:
-        raise CrossModalError(f"{shard.name}: member '{member.name}' is unknown, expected {', '.join(MEMBERS)}")
-    return f"{folder}/{stem}" if folder else stem, extension
-
-
 def read_shards(pattern: str, config: DataConfig) -> Items:
     """Reads all shards of a pattern.
 
@@ -149,46 +88,61 @@ def read_shards(pattern: str, config: DataConfig) -> Items:
         config: `max_pixels` bounds the members, `on_bad_item` decides what happens to bad samples.
 
     Returns:
-        The items; pictures stay encoded bytes.
+        The items; pictures stay in their shards, and are read when they are decoded.
 
     Raises:
-        CrossModalError: As `expand` and `read_members`, and at the first bad sample where `on_bad_item` is "error".
+        CrossModalError: As `expand` and `list_shard`, and at the first bad sample where `on_bad_item` is "error".
     """
-    bad = BadItems(config.on_bad_item)
-    kept: list[tuple[int, str, dict[str, object]]] = []
-    number = 0
-    for shard in expand(pattern):
-        for name, sample in read_members(shard, 8 * config.max_pixels).items():
-            number += 1
-            where = f"{shard.name} sample '{name}'"
-            try:
-                kept.append((number, where, item_of(sample)))
-            except ValueError as error:
-                bad.add(number, where, str(error))
-    columns: dict[str, list[object] | None] = {}
-    for column in ("label", "split", "group", "genuine"):
-        if not any(column in item for _, _, item in kept):
-            columns[column] = None
+    shards = expand(pattern)
+    columns = {name: list[object]() for name in ("image", "text", *NEEDED)}
+    bad, rows, number = BadItems(config.on_bad_item), list[int](), 0
+    counts: dict[Path, int] = dict.fromkeys(shards, 0)
+    for shard, name, sample, _ in ShardStream(shards, picture_limit(config)):
+        number += 1
+        counts[shard] += 1
+        try:
+            item = item_of(sample)
+        except ValueError as error:
+            bad.add(number, f"{shard.name} sample '{name}'", str(error))
             continue
-        for row, where, item in kept:
-            if column not in item:
-                bad.add(row, where, f"{column} is empty")
-        kept = [entry for entry in kept if column in entry[2]]
-        columns[column] = []
-    for column, cells in columns.items():
-        if cells is not None:
-            cells += [item[column] for _, _, item in kept]
+        rows.append(number)
+        for column, cells in columns.items():
+            cells.append(item.get(column))
+    table = {name: np.fromiter(cells, object, len(cells)) for name, cells in columns.items()}
+    del columns
+    keep = np.ones(len(rows), bool)
+    needed = {name: given(table[name]) for name in NEEDED}
+    needed = {name: there for name, there in needed.items() if there.any()}
+    for place in np.flatnonzero(~np.logical_and.reduce([keep, *needed.values()])).tolist():
+        missing = next(name for name, there in needed.items() if not there[place])
+        bad.add(rows[place], _where(counts, rows[place], config), f"{missing} is empty")
+        keep[place] = False
+    found = {name: cells[keep] for name, cells in table.items() if name in ("image", "text") or name in needed}
     return Items.of(
-        images=[item.get("image") for _, _, item in kept],
-        texts=[item.get("text") for _, _, item in kept],
-        labels=columns["label"],  # type: ignore[arg-type]
-        splits=columns["split"],  # type: ignore[arg-type]
-        groups=columns["group"],  # type: ignore[arg-type]
-        genuine=columns["genuine"],  # type: ignore[arg-type]
-        rows=[row for row, _, _ in kept],
+        images=found["image"],
+        texts=found["text"],
+        labels=found.get("label"),
+        splits=found.get("split"),
+        groups=found.get("group"),
+        genuine=found.get("genuine"),
+        rows=np.array(rows, np.int64)[keep],
         source=f"webdataset:{pattern}",
         skipped=bad.skipped,
     )
+
+
+def picture_limit(config: DataConfig) -> int:
+    """Largest picture member in bytes: encoded, no sane picture takes more than its pixels do."""
+    return 8 * config.max_pixels
+
+
+def _where(counts: dict[Path, int], row: int, config: DataConfig) -> str:
+    """The place of a row, for a message: its shard is listed again, for names are not kept."""
+    for shard, count in counts.items():
+        if row <= count:
+            return f"{shard.name} sample '{list(list_shard(shard, picture_limit(config)))[row - 1]}'"
+        row -= count
+    raise AssertionError
 
 
 def item_of(sample: Sample) -> dict[str, object]:
@@ -204,15 +158,21 @@ def item_of(sample: Sample) -> dict[str, object]:
     if pictures:
         item["image"] = sample[pictures[0]]
     if "json" in sample:
-        item |= json_cells(sample["json"])
+        item |= json_cells(_small(sample["json"]))
     for extension, column in (("txt", "text"), ("cls", "label")):
         if extension in sample:
-            item[column] = text_cell(utf8(sample[extension], extension).strip())
+            item[column] = text_cell(utf8(_small(sample[extension]), extension).strip())
     if item.get("image") is None and item.get("text") is None:
         raise ValueError("expected a picture or a text, found neither")
     if "label" in item and item["label"] is None:
         raise ValueError("label is empty")
     return item
+
+
+def _small(member: bytes | ArchiveMember) -> bytes:
+    """The content of a member that was read with the listing."""
+    assert isinstance(member, bytes)
+    return member
 
 
 def json_cells(content: bytes) -> dict[str, object]:

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from cross_modal.configuration import DataConfig
+from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.bad_items import BadItems
 from cross_modal.data.items import Items
 from cross_modal.data.manifest import is_manifest, read_manifest
 from cross_modal.data.splits import assign_splits
 from cross_modal.errors import CrossModalError
 
+STORED = (str, bytes, ArchiveMember)  # cells whose pictures are decoded from what is stored
+CHECKED_AT_ONCE = 256  # pictures that a thread looks at
 GRAMMAR = (
     "a .csv, .tsv, .parquet or .jsonl manifest, a published split (.json), a folder of class folders, "
     "torchvision:NAME, webdataset:PATTERN or glyphs"
@@ -97,20 +100,28 @@ def check_pictures(items: Items, config: DataConfig) -> Items:
     """
     from cross_modal.data.decode import check
 
-    distinct = list(dict.fromkeys(cell for cell in items.images if isinstance(cell, str | bytes)))
+    distinct = list(dict.fromkeys(cell for cell in items.images if isinstance(cell, STORED)))
     if not distinct:
         return items
     whole = config.on_bad_item == "skip"
-    with ThreadPoolExecutor(max(config.workers, 1)) as pool:
-        found = pool.map(lambda cell: check(cell, config.max_pixels, whole=whole), distinct, chunksize=64)
-        faults = {cell: fault for cell, fault in zip(distinct, found, strict=True) if fault}
+
+    def faults_of(start: int) -> list[tuple[str | bytes | ArchiveMember, str]]:
+        cells = distinct[start : start + CHECKED_AT_ONCE]
+        looked_at = ((cell, check(cell, config.max_pixels, whole=whole)) for cell in cells)
+        return [(cell, fault) for cell, fault in looked_at if fault]
+
+    with ThreadPoolExecutor(
+        max(config.workers, 1)
+    ) as pool:  # threads take parts: one future a picture would fill memory
+        parts = pool.map(faults_of, range(0, len(distinct), CHECKED_AT_ONCE))
+        faults = dict(fault for part in parts for fault in part)
     if not faults:
         return items
     bad = BadItems(config.on_bad_item, list(items.skipped))
     keep = np.ones(len(items), bool)
     folder = f"{Path(items.source).parent}/" if is_manifest(items.source) else ""
     for index, cell in enumerate(items.images):
-        fault = faults.get(cell) if isinstance(cell, str | bytes) else None
+        fault = faults.get(cell) if isinstance(cell, STORED) else None
         if fault:
             keep[index] = False
             bad.add(int(items.rows[index]), items.where(index), fault.replace(f"'{folder}", "'", 1))

@@ -67,9 +67,9 @@ def assign_splits(items: Items, config: DataConfig) -> Items:
     _check_config(items, config)
     brought = items.splits is not None
     if items.splits is None:
-        items = replace(items, splits=column(["train"] * len(items)))
+        items = replace(items, splits=np.full(len(items), "train", object))
     else:
-        items = replace(items, splits=column(_known(items, index) for index in range(len(items))))
+        items = replace(items, splits=_known(items))
         items = _settle(items, config)
     if not brought:
         items = _move(items, "test", config.test_share, config)
@@ -99,13 +99,16 @@ def _check_config(items: Items, config: DataConfig) -> None:
         )
 
 
-def _known(items: Items, index: int) -> str:
+def _known(items: Items) -> np.ndarray:
+    """(N,) object: the splits that the data brings, by their own names."""
     assert items.splits is not None
-    name = split_name(str(items.splits[index]))
-    if name is None:
+    names = {written: split_name(str(written)) for written in set(items.splits)}
+    splits = column(map(names.__getitem__, items.splits))
+    if None in names.values():
+        index = splits.tolist().index(None)
         found = items.splits[index]
         raise CrossModalError(f"{items.where(index)}: expected a split train, validation or test, found '{found}'")
-    return name
+    return splits
 
 
 def _settle(items: Items, config: DataConfig) -> Items:
@@ -123,6 +126,9 @@ def _settle(items: Items, config: DataConfig) -> Items:
         return _drop(items, keep, reasons)
     by_label = config.split_by == "label"
     units = items.keys.tolist() if by_label else units_of(items, config, "group")
+    homes = set(zip(units, items.splits, strict=True))
+    if len({unit for unit, _ in homes}) == len(homes):
+        return items
     seen: dict[str, str] = {}
     for unit, split in zip(units, items.splits.tolist(), strict=True):
         if seen.setdefault(unit, split) != split:
@@ -156,7 +162,7 @@ def _move(items: Items, target: str, share: float, config: DataConfig) -> Items:
     if config.split_by != "both":
         units = units_of(part, config, config.split_by)
         chosen = cut(units, share, config.seed)
-        splits[train[[unit in chosen for unit in units]]] = target
+        splits[train[np.fromiter(map(chosen.__contains__, units), bool, len(units))]] = target
         return replace(items, splits=splits)
     labels, groups = (units_of(part, config, kind) for kind in ("label", "group"))
     components = connected_components([f"class:{label}" for label in labels], [f"group:{group}" for group in groups])

@@ -32,6 +32,7 @@ from cross_modal.training.class_task import ClassTask
 from cross_modal.training.listener import Listener, Silence
 from cross_modal.training.optimizer import build_optimizer
 from cross_modal.training.pair_task import PairTask
+from cross_modal.training.partial import PartialTraining, twin_settings
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import Inputs, Task
@@ -131,8 +132,9 @@ class Loop:
             raise CrossModalError(f"{items.source}: expected items in the split train, found none")
         self.messages: list[str] = []
         texts = [str(text) for text in train_items.texts if text is not None]
-        twin_config = _trunks_for(experiment.twin, train_items, self._message)
+        twin_config = twin_settings(_trunks_for(experiment.twin, train_items, self._message), config)
         twin = shared.twin(twin_config, texts, config.seed, self.fabric.device)
+        self.partial = PartialTraining(twin, config, self._message)
         store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
         self.task = _task(experiment, data, twin, store, shared, self.fabric.device, self._message, measure)
         self.criterion = self.task.criterion
@@ -148,6 +150,7 @@ class Loop:
         """All steps, then the best weights."""
         steps, accumulate = self.config.steps, self.config.accumulate
         started = time.perf_counter()
+        self.partial.measure_start(self.task.measure)
         stream = self.task.stream(steps * accumulate)
         self.model.train()
         try:
@@ -165,6 +168,7 @@ class Loop:
         spent = time.perf_counter() - started
         self.result.seconds["training"] = spent - self.result.seconds["validation"]
         self._restore_best()
+        self.result.best_score = self.partial.finish(self.task.measure, self.result.best_score)
         self.twin.eval()
         self.criterion.eval()
         return self.result

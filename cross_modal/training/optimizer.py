@@ -11,6 +11,8 @@ from torch import nn
 
 from cross_modal.configuration import TrainingConfig
 from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.training.layer_decay import layer_scales
+from cross_modal.training.lora import is_factor
 
 _SIZED = {"position", "positional_embedding", "class_embedding", "pos_embed", "cls_token", "query", "residual_gate"}
 _TABLES = {"embedding", "token_embedding"}  # a rare token's vector would decay between its visits
@@ -26,13 +28,18 @@ def build_optimizer(twin: TwinEncoder, criterion: nn.Module, config: TrainingCon
 
     Returns:
         AdamW (Loshchilov & Hutter 2019) whose groups carry their peak rate as "peak".
+
+    Raises:
+        CrossModalError: Where `layer_decay` is out of its range, or there is no pretrained trunk for it.
     """
     pretrained = {id(parameter) for parameter in twin.trunk_parameters()}
+    scales = layer_scales(twin, config.layer_decay)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in twin.named_parameters():
         if not parameter.requires_grad:
             continue
         rate = config.trunk_learning_rate if id(parameter) in pretrained else config.learning_rate
+        rate = (config.lora.learning_rate if is_factor(name) else rate) * scales.get(id(parameter), 1.0)
         decay = config.weight_decay if _is_matrix(name, parameter) else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     own = [parameter for parameter in criterion.parameters() if parameter.requires_grad]

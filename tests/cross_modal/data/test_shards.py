@@ -43,7 +43,7 @@ def test_samples_of_several_shards(tmp_path):
     whole = read_shards(f"{tmp_path}/a-00.tar", DataConfig())
     assert whole.labels.tolist() == ["7", "8"]
     assert whole.texts.tolist() == ["one", None]
-    assert whole.images[1] == png(2)
+    assert whole.images[1].read() == png(2)
     json_only = read_shards(f"{tmp_path}/a-01.tar", DataConfig())
     assert (json_only.texts[0], json_only.labels[0], json_only.groups[0], json_only.genuine[0]) == (
         "three",
