@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cross_modal_dashboards.known_galleries import pass_on
 from cross_modal_dashboards.server import serve
 
 
@@ -13,7 +14,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--allow-host", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--gallery", nargs="*", default=[], metavar="GALLERY")
     options = parser.parse_args()
+    pass_on(options.gallery)
     serve(options.host, options.port, options.allow_host)
 
 

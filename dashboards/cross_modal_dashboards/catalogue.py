@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ COMMAND = "cross_modal.command"
 VERSION = "cross_modal.version"
 PARENT = "mlflow.parentRunId"
 MODEL = "model"
-MOST_RUNS = 500
+MOST_RUNS, MOST_MODELS = 500, 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class RunFacts:
         has_model: It logged a twin.
         version: The version of this package that made it.
         parent: The run that it is a trial of, or None.
+        registered: The registered models that are its twin, e.g. "birds v2 @champion".
     """
 
     run_id: str
@@ -59,11 +60,12 @@ class RunFacts:
     has_model: bool = False
     version: str = ""
     parent: str | None = None
+    registered: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """What people pick it by."""
-        return f"{self.name} · {self.run_id[:8]}"
+        return " · ".join([self.name, self.run_id[:8], *self.registered])
 
     @classmethod
     def of(cls, run: Run) -> RunFacts:
@@ -125,12 +127,31 @@ class Catalogue:
             experiments = [each.experiment_id for each in self.client.search_experiments()]
             found = self.client.search_runs(
                 experiments,
-                f"tags.`{COMMAND}` LIKE '%'",
+                f"tags.`{COMMAND}` != 'trial'",  # trials are asked for by their study: they would fill the list
                 max_results=MOST_RUNS,
                 order_by=["attributes.start_time DESC"],
             )
-        facts = [RunFacts.of(run) for run in found]
+            registered = self._registered()
+        facts = [replace(RunFacts.of(run), registered=registered.get(run.info.run_id, ())) for run in found]
         return [each for each in facts if each.command in commands]
+
+    def _registered(self) -> dict[str, tuple[str, ...]]:
+        """Run → the registered models that are its twin, the newest version of each name; a store may have none."""
+        from mlflow.exceptions import MlflowException
+
+        found: dict[str, list[str]] = {}
+        try:
+            models = self.client.search_registered_models(max_results=MOST_MODELS)
+            for model in models:
+                aliases: dict[str, list[str]] = {}
+                for alias, version in (model.aliases or {}).items():
+                    aliases.setdefault(str(version), []).append(f"@{alias}")
+                for each in self.client.search_model_versions(f"name = '{model.name.replace(chr(39), '')}'"):
+                    words = [f"{each.name} v{each.version}", *sorted(aliases.get(str(each.version), []))]
+                    found.setdefault(str(each.run_id), []).append(" ".join(words))
+        except MlflowException:  # a store of runs alone, or one that lets nobody look at its models
+            return {}
+        return {run: tuple(names) for run, names in found.items()}
 
     def run(self, run_id: str) -> RunFacts:
         """One run.

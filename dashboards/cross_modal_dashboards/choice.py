@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from cross_modal.errors import CrossModalError
 from cross_modal_dashboards import resources
 from cross_modal_dashboards.catalogue import RunFacts
+from cross_modal_dashboards.known_galleries import known_galleries
 from cross_modal_mlflow.store import tracking_uri
 
-RUN = "run"
+if TYPE_CHECKING:
+    from cross_modal.gallery.gallery import Gallery
+
+RUN, GALLERY = "run", "gallery"
+OWN = "the run's test items"
 BOUND: Final = "query-params"  # a widget with it keeps its value in the address
 
 
@@ -27,14 +32,25 @@ class Choice:
     Attributes:
         uri: The tracking store.
         run: The run.
+        other: The location of a gallery that was chosen in place of the run's own; None for that.
     """
 
     uri: str
     run: RunFacts
+    other: str | None = None
 
     @property
     def gallery(self) -> str:
-        """Where the run's gallery lies.
+        """Where the gallery lies.
+
+        Raises:
+            CrossModalError: The run has none, or it is not on this machine any more.
+        """
+        return self.other or self.own_gallery
+
+    @property
+    def own_gallery(self) -> str:
+        """Where the gallery of the run's own test items lies.
 
         Raises:
             CrossModalError: The run has none, or it is not on this machine any more.
@@ -46,8 +62,19 @@ class Choice:
                 f"cross-modal index runs:/{self.run.run_id}/model --data SOURCE --gallery FOLDER writes one"
             )
         if "://" not in where and not where.startswith("milvus:") and not Path(where).exists():
-            raise CrossModalError(f"run {self.run.title}: expected its gallery at {where}, found nothing there")
+            raise CrossModalError(f"run {self.run.title}: expected a gallery at {where}, found nothing there")
         return where
+
+    def open_gallery(self) -> Gallery:
+        """The gallery at its newest version.
+
+        Raises:
+            CrossModalError: It cannot be read, or another twin's embeddings are in it.
+        """
+        found = resources.gallery(self.gallery)
+        found.refresh()
+        resources.check_gallery(self.gallery, self.uri, self.run.run_id)
+        return found
 
 
 def chosen() -> Choice:
@@ -78,7 +105,28 @@ def chosen() -> Choice:
         st.query_params[RUN] = picked
     run = by_id[picked]
     st.sidebar.caption(f"{run.command} · {run.data or 'no data named'} · {run.status.lower()}")
-    return Choice(uri, run)
+    return Choice(uri, run, _gallery(run))
+
+
+def _gallery(run: RunFacts) -> str | None:
+    """The gallery in place of the run's own, where there are any to choose from."""
+    known, asked = known_galleries(), st.query_params.get(GALLERY)
+    if asked is not None and asked not in known:
+        listed = ", ".join(known) or "none"
+        st.error(f"gallery {asked[:60]}: expected one that the explorer was started with (--gallery): {listed}")
+        st.stop()
+    if not known:
+        return None
+    names = [*([OWN] if run.gallery else []), *known]
+    picked = st.sidebar.selectbox(
+        "Gallery", names, index=names.index(asked) if asked else 0, key=f"chosen gallery {run.run_id}"
+    )
+    if picked == OWN:
+        if asked is not None:
+            del st.query_params[GALLERY]
+        return None
+    st.query_params[GALLERY] = picked
+    return known[picked]
 
 
 def stop_with(error: Exception) -> None:

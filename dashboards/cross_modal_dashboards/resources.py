@@ -75,6 +75,18 @@ def gallery(location: str) -> Gallery:
     return Gallery.open(location)
 
 
+@st.cache_resource(max_entries=FEW, show_spinner=False)
+def check_gallery(location: str, uri: str, run_id: str) -> None:
+    """Refuses a gallery that another twin made.
+
+    Raises:
+        CrossModalError: Its embeddings are not this run's.
+    """
+    from cross_modal.gallery.binding import Binding
+
+    gallery(location).binding.check(Binding.of(model(uri, run_id).twin, run_id), location)
+
+
 @st.cache_data(max_entries=FEW, show_spinner=False)
 def artifact_table(uri: str, run_id: str, path: str) -> pd.DataFrame | None:
     """A run's Parquet artifact; None where it has none of that name."""

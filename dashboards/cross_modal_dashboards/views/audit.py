@@ -22,8 +22,7 @@ KINDS = {"pictures": "image", "texts": "text"}
 choice = chosen()
 st.title("Audit")
 try:
-    gallery = resources.gallery(choice.gallery)
-    gallery.refresh()
+    gallery = choice.open_gallery()
 except Exception as error:  # a broken gallery: the page says so and stays
     stop_with(error)
 

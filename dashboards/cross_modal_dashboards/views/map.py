@@ -49,7 +49,7 @@ except Exception as error:  # an artifact that is no map: the page says so and s
     stop_with(error)
 gallery: Gallery | None = None
 try:
-    gallery = resources.gallery(choice.gallery)
+    gallery = resources.gallery(choice.own_gallery)  # the map is of the run's own items
     gallery.refresh()
     if gallery.version != found.facts.gallery_version:
         st.caption("The gallery has changed since the map was made: what was added since is not on it.")

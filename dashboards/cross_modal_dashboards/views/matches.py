@@ -16,8 +16,7 @@ KINDS = {"pictures": ["kind=image"], "texts": ["kind=text"], "both": []}
 choice = chosen()
 st.title("Matches")
 try:
-    gallery = resources.gallery(choice.gallery)
-    gallery.refresh()
+    gallery = choice.open_gallery()
     model = resources.model(choice.uri, choice.run.run_id)
 except Exception as error:  # a broken gallery, a model of another version: the page says so and stays
     stop_with(error)

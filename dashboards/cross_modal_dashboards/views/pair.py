@@ -44,14 +44,6 @@ def verifier_of(uri: str, run_id: str) -> Verifier:
     return Verifier(model.twin, load_pair_scorer(model.folder), model.calibration, PLAIN)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def check_gallery(location: str, uri: str, run_id: str) -> None:
-    """Refuses a gallery that another model made."""
-    from cross_modal.gallery.binding import Binding
-
-    resources.gallery(location).binding.check(Binding.of(resources.model(uri, run_id).twin, run_id), location)
-
-
 @st.cache_resource(max_entries=32, show_spinner="looking for what made the match")
 def explained(run: Run, keys: tuple[str, str], _a: PairItem, _b: PairItem) -> MatchExplanation:
     """`explain`, kept."""
@@ -148,9 +140,7 @@ gallery = None
 try:
     verifier = verifier_of(*run)
     try:
-        gallery = resources.gallery(choice.gallery)
-        gallery.refresh()
-        check_gallery(choice.gallery, *run)
+        gallery = choice.open_gallery()
     except CrossModalError as error:  # texts and uploads can be compared all the same
         gallery = None
         st.error(str(error))

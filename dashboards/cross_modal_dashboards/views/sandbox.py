@@ -18,8 +18,7 @@ DRAWS = 20
 choice = chosen()
 st.title("Few-shot sandbox")
 try:
-    gallery = resources.gallery(choice.gallery)
-    gallery.refresh()
+    gallery = choice.open_gallery()
     model = resources.model(choice.uri, choice.run.run_id)
     pool = Pool(gallery.matrix(), gallery.binding.metric)
 except Exception as error:

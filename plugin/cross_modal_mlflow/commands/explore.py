@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
@@ -17,6 +18,7 @@ EXAMPLES = """\
 examples:
   cross-modal explore                                    then open http://127.0.0.1:8501
   cross-modal explore --port 9000 --open
+  cross-modal explore --gallery all.gallery              beside each run's own
   MLFLOW_TRACKING_URI=http://host:5000 cross-modal explore
 
 It reads the runs of MLFLOW_TRACKING_URI (or of ./mlruns) and writes nothing. For a team, put it behind a reverse proxy
@@ -32,12 +34,14 @@ class ExploreOptions:
         host: The address to listen on; the default can be reached from this machine only.
         port: The port.
         allow_host: Host names, besides this machine's own, that are answered: what people type into their browser.
+        gallery: Galleries to choose from besides each run's own, as `cross-modal index` wrote them.
         open: Open the page in this machine's browser.
     """
 
     host: str = "127.0.0.1"
     port: int = 8501
     allow_host: list[str] = field(default_factory=list)
+    gallery: list[str] = field(default_factory=list)
     open: bool = False
 
 
@@ -53,6 +57,7 @@ def run(call: Call) -> int:
     print(f"explorer: {address}   (Ctrl-C stops it)\nruns of:  {tracking_uri()}", file=sys.stderr)
     words = [sys.executable, "-m", SERVER, "--host", options.host, "--port", str(options.port)]
     words += ["--allow-host", *options.allow_host] if options.allow_host else []
+    words += ["--gallery", *map(located, options.gallery)] if options.gallery else []
     server = subprocess.Popen(words, env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri()})
     if options.open:
         import webbrowser
@@ -66,12 +71,30 @@ def run(call: Call) -> int:
         return 0
 
 
+def located(gallery: str) -> str:
+    """A gallery in a folder by its absolute path; what has a scheme stays.
+
+    Raises:
+        CrossModalError: There is no such folder.
+
+    >>> located("milvus:http://host:19530#birds")
+    'milvus:http://host:19530#birds'
+    """
+    if "://" in gallery or gallery.startswith("milvus:"):
+        return gallery
+    if not Path(gallery).is_dir():
+        raise CrossModalError(f"--gallery {gallery}: expected a gallery's folder, found none")
+    return str(Path(gallery).absolute())
+
+
 def check(options: ExploreOptions) -> None:
     """Refuses what cannot be listened on.
 
     Raises:
         CrossModalError: In one line.
     """
+    for gallery in options.gallery:
+        located(gallery)
     if not 1 <= options.port <= 65535:
         raise CrossModalError(f"--port: expected a number from 1 to 65535, found {options.port}")
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
