@@ -108,6 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         make(Path(folder), options.rows, options.pictures)
+        os.sync()  # what is still being written would slow the first reading down
         print(f"made in {time.perf_counter() - began:.0f} s; 1-minute load {os.getloadavg()[0]:.1f}", flush=True)
         for name, work in (("pictures", "manifest"), ("captions", "manifest"), ("captions", "items")):
             for form in ("csv", "parquet"):

@@ -102,6 +102,28 @@ def test_factors_learn_at_their_own_rate() -> None:
     assert {peaks[id(p)] for name, p in twin.named_parameters() if is_factor(name)} == {3e-3}
 
 
+def test_a_timm_tower_whose_projections_are_linear_maps() -> None:
+    from cross_modal.configuration import TwinConfig
+    from cross_modal.encoders.timm_trunk import TimmTrunk
+
+    twin = TwinEncoder(TwinConfig(width=16), TimmTrunk("vit_tiny_patch16_224", None, 32), None).eval()
+    twin.image.pretrained = True
+    names = set(twin.state_dict())
+    pixels = torch.linspace(-1, 1, 2 * 3 * 32 * 32).reshape(2, 3, 32, 32)
+    with torch.no_grad():
+        before = twin.encode_image(pixels)
+        add_lora(twin, LoraConfig(rank=RANK))
+        torch.testing.assert_close(twin.encode_image(pixels), before)
+        for name, parameter in twin.named_parameters():
+            if is_factor(name):
+                parameter.normal_(std=0.2, generator=torch.Generator().manual_seed(len(name)))
+        changed = twin.encode_image(pixels)
+        assert not torch.allclose(changed, before, atol=1e-3)
+        merge_lora(twin)
+        torch.testing.assert_close(twin.encode_image(pixels), changed, atol=1e-4, rtol=1e-3)
+    assert set(twin.state_dict()) == names
+
+
 def test_projections_of_other_attentions() -> None:
     class Attention(torch.nn.Module):
         def __init__(self) -> None:
