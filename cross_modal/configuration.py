@@ -256,6 +256,8 @@ class TrainingConfig:
         precision: "32-true" or "bf16-mixed" (the loss is in float32 either way).
         accelerator: "auto", "cpu" or "cuda".
         validate_every: Steps between validations.
+        checkpoint_every: Steps between checkpoints that a killed training goes on from, besides one at each validation
+            and at Ctrl-C; 0 adds none.
         patience: Validations without a better score before training stops; 0 never stops early.
         monitor: The validation metric that picks the best checkpoint where it is highest.
         log_every: Steps between logged points of the curves.
@@ -277,6 +279,7 @@ class TrainingConfig:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     validate_every: int = 250
+    checkpoint_every: int = 0
     patience: int = 0
     monitor: str = "auto"
     log_every: int = 10

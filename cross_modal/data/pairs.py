@@ -8,6 +8,7 @@ connected: two rows that share an item are in one split, and where splits are ma
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,13 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.a)
 
+    @property
+    def digest(self) -> str:
+        """16 hex digits of a SHA-256 over the items, which of them are paired, the verdicts and the splits."""
+        verdicts = self.score if self.same is None else self.same.astype(np.float64)
+        assert verdicts is not None
+        return _digest(self.items, (self.a, self.b, verdicts), self.splits)
+
     def split(self, name: str) -> Pairs:
         """The pairs of one split; `items` stays whole, so that indices keep their meaning."""
         keep = self.splits == name
@@ -92,10 +100,23 @@ class Triplets:
     def __len__(self) -> int:
         return len(self.anchor)
 
+    @property
+    def digest(self) -> str:
+        """16 hex digits of a SHA-256 over the items, which of them make triplets, and the splits."""
+        return _digest(self.items, (self.anchor, self.positive, self.negative), self.splits)
+
     def split(self, name: str) -> Triplets:
         """The triplets of one split; `items` stays whole, so that indices keep their meaning."""
         keep = self.splits == name
         return replace(self, **_kept(self, (*TRIPLET_SIDES, "splits", "rows", "groups"), keep))
+
+
+def _digest(items: Items, columns: Sequence[np.ndarray], splits: np.ndarray) -> str:
+    total = hashlib.sha256(items.digest.encode())
+    for cells in columns:
+        total.update(np.ascontiguousarray(cells).tobytes())
+    total.update("|".join(map(str, splits.tolist())).encode())
+    return total.hexdigest()[:16]
 
 
 def _kept(rows: Pairs | Triplets, names: Sequence[str], keep: np.ndarray) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from cross_modal.configuration import HealthConfig
 from cross_modal.errors import CrossModalError
@@ -41,6 +42,15 @@ class HealthMonitor:
         self._since: dict[str, int] = {}
         self._told: set[str] = set()
         self._collapsed: dict[str, int] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has counted and said so far."""
+        return {"since": dict(self._since), "told": sorted(self._told), "collapsed": dict(self._collapsed)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self._since, self._told = dict(state["since"]), set(state["told"])
+        self._collapsed = dict(state["collapsed"])
 
     def check(self, step: int, metrics: Mapping[str, float], warm_up: int | None = None) -> list[str]:
         """Judges one step.

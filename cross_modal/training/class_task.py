@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -49,9 +50,9 @@ class ClassTask:
         self.criterion: CrossModalLoss = criterion.to(device)
         self.validation = Validation(shared.split(items, "validation"), twin, experiment, store, shared, measure)
 
-    def stream(self, stop: int) -> Iterator[StepInputs]:
-        """The inputs of steps 0 … stop − 1."""
-        return self.inputs.stream(0, stop)
+    def stream(self, start: int, stop: int) -> Iterator[StepInputs]:
+        """The inputs of steps start … stop − 1."""
+        return self.inputs.stream(start, stop)
 
     def forward(self, model: nn.Module, inputs: StepInputs, device: torch.device) -> StepOutput:
         """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
@@ -68,6 +69,13 @@ class ClassTask:
     def measure(self, twin: TwinEncoder) -> dict[str, float]:
         """The metrics of the validation classes."""
         return self.validation.measure(twin)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: batches are functions of the step, and the memory is the loss's."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing."""
 
     def notices(self) -> list[str]:
         """What the feature store did."""

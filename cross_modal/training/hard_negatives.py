@@ -6,6 +6,8 @@ class. Nearness is the twin's own score, whatever head stands on it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,6 +39,32 @@ class HardNegatives:
     def __init__(self, pairs: ClassPairs, tensors: ItemTensors, classes: int = CLASSES) -> None:
         self.pairs, self.tensors, self.classes = pairs, tensors, classes
         self.found = self.times = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which classes are near to which, as tensors: the present model no longer knows what it found then."""
+        near = {
+            "-".join(kind): {
+                "ranks": torch.tensor(list(found), dtype=torch.int64),
+                "counts": torch.tensor([len(each) for each in found.values()], dtype=torch.int64),
+                "near": torch.from_numpy(np.concatenate([*found.values(), np.zeros(0, np.int64)]).astype(np.int64)),
+            }
+            for kind, found in self.pairs.near.items()
+        }
+        return {"near": near, "found": self.found, "times": self.times}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        self.found, self.times = state["found"], state["times"]
+        kinds = {"-".join(kind): kind for kind in self.pairs.kinds}
+        self.pairs.near = {
+            kinds[name]: {
+                rank: part.numpy()
+                for rank, part in zip(
+                    found["ranks"].tolist(), torch.split(found["near"], found["counts"].tolist()), strict=True
+                )
+            }
+            for name, found in state["near"].items()
+        }
 
     @torch.no_grad()
     def refresh(self, twin: TwinEncoder, step: int) -> None:

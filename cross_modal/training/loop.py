@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
-from cross_modal.objectives.pair_head import PairHead
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.class_task import ClassTask
+from cross_modal.training.interrupts import Interrupts
 from cross_modal.training.listener import Listener, Silence
 from cross_modal.training.optimizer import build_optimizer
 from cross_modal.training.pair_task import PairTask
@@ -36,37 +36,12 @@ from cross_modal.training.partial import PartialTraining, twin_settings
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import Inputs, Task
+from cross_modal.training.training_result import TrainingResult
+from cross_modal.training.training_state import TrainingState, check_fingerprint, fingerprint
 from cross_modal.training.validation import SCORE, Measure
 
 BEST, LAST = "best.pt", "last.pt"
 TRUNKS = ("image", "text")  # names of the trunks among a twin's modules
-
-
-@dataclass
-class TrainingResult:
-    """What a training run leaves.
-
-    Attributes:
-        twin: The best twin by the validation score, in evaluation mode.
-        best_step: Steps done when it was best.
-        best_score: Its validation score; None where there was nothing to validate on.
-        steps: Steps done in all.
-        stopped: Why training ended early; None if it did not.
-        seconds: Phase → seconds ("setup", "training", "validation").
-        parameters: Trainable parameters.
-        messages: All notices and warnings.
-        head: The verification head that was trained with the twin, as it was at the best step; None without one.
-    """
-
-    twin: TwinEncoder
-    best_step: int = 0
-    best_score: float | None = None
-    steps: int = 0
-    stopped: str | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    parameters: int = 0
-    messages: list[str] = field(default_factory=list)
-    head: PairHead | None = None
 
 
 def train(
@@ -77,6 +52,8 @@ def train(
     listener: Listener | None = None,
     shared: SharedParts | None = None,
     measure: Measure | None = None,
+    resume: bool = False,
+    resumable: bool = True,
 ) -> TrainingResult:
     """Trains a twin on the train split of items, labelled pairs or triplets.
 
@@ -87,6 +64,8 @@ def train(
         listener: Told of steps, validations and warnings.
         shared: What several trainings on the same data have in common; it makes them quicker and changes no number.
         measure: What is measured of the validation items besides, at every validation; not with labelled pairs.
+        resume: Go on from `last.pt`, with the losses that the training would have had without a break.
+        resumable: Write `last.pt` at every validation, every `checkpoint_every` steps, and when interrupted.
 
     Returns:
         The best twin and how it came about.
@@ -95,7 +74,8 @@ def train(
         CrossModalError: If the data, the settings or the machine do not allow it.
         TrainingStopped: If training collapsed or the loss is not a number.
     """
-    return Loop(experiment, data, Path(folder), listener or Silence(), shared, measure).run()
+    loop = Loop(experiment, data, Path(folder), listener or Silence(), shared, measure, resumable)
+    return loop.run(resume)
 
 
 class Loop:
@@ -109,6 +89,7 @@ class Loop:
         listener: Listener,
         shared: SharedParts | None = None,
         measure: Measure | None = None,
+        resumable: bool = True,
     ) -> None:
         from lightning_fabric import Fabric
 
@@ -145,28 +126,36 @@ class Loop:
         self.result = TrainingResult(twin, messages=self.messages, head=self.task.head)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
+        self.resumable = resumable
+        self.fingerprint = fingerprint(experiment, data.digest)
+        parts = {"health": self.health, "task": self.task, "progress": self.result}
+        precision = self.fabric.strategy.precision
+        self.state = TrainingState(twin, self.criterion, self.optimizer, precision, parts)
 
-    def run(self) -> TrainingResult:
+    def run(self, resume: bool = False) -> TrainingResult:
         """All steps, then the best weights."""
         steps, accumulate = self.config.steps, self.config.accumulate
-        started = time.perf_counter()
         self.partial.measure_start(self.task.measure)
-        stream = self.task.stream(steps * accumulate)
+        if resume:
+            self._resume()
+        first = self.result.steps
+        stream = self.task.stream(first * accumulate, steps * accumulate)
         self.model.train()
-        try:
-            for step in range(steps):
+        with Interrupts() as interrupts:
+            for step in range(first, steps if self.result.stopped is None else first):
+                began = time.perf_counter()
                 metrics = self._step(step, [next(stream) for _ in range(accumulate)])
                 self.result.steps = step + 1
                 self.listener.on_step(step + 1, metrics)
-                if self._is_validation(step + 1) and not self._validate(step + 1):
+                self.result.seconds["training"] += time.perf_counter() - began
+                goes_on = not self._is_validation(step + 1) or self._validate(step + 1)
+                if self.resumable and (interrupts.came or self._is_kept(step + 1)):
+                    self._keep_state()
+                interrupts.obey()
+                if not goes_on:
                     break
-        except KeyboardInterrupt:
-            self._save(LAST)
-            raise
         for notice in self.task.notices():
             self._message(notice)
-        spent = time.perf_counter() - started
-        self.result.seconds["training"] = spent - self.result.seconds["validation"]
         self._restore_best()
         self.result.best_score = self.partial.finish(self.task.measure, self.result.best_score)
         self.twin.eval()
@@ -236,6 +225,27 @@ class Loop:
             self._message(f"stopped at step {done}: {self.result.stopped}")
             return False
         return True
+
+    def _is_kept(self, done: int) -> bool:
+        every = self.config.checkpoint_every
+        return self._is_validation(done) or bool(every and done % every == 0)
+
+    def _keep_state(self) -> None:
+        """Writes `last.pt`; a full disk costs the training nothing but this checkpoint."""
+        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self.fingerprint}
+        try:
+            save_checkpoint(self.folder / LAST, content)
+        except CrossModalError as error:
+            self._message(f"step {self.result.steps}: {error}")
+
+    def _resume(self) -> None:
+        """Goes on from `last.pt`."""
+        kept = load_checkpoint(self.folder / LAST)
+        if "fingerprint" not in kept:
+            raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
+        check_fingerprint(kept["fingerprint"], self.fingerprint)
+        self.state.restore(kept, strict=not self.twin.frozen)
+        self._message(f"resumed after step {self.result.steps}")
 
     def _save(self, name: str) -> None:
         """Writes a checkpoint of the twin and the loss."""

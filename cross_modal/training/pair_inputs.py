@@ -108,19 +108,24 @@ class PairInputs(ItemTensors):
             verdicts=None if drawn.verdicts is None else torch.from_numpy(drawn.verdicts).float(),
         )
 
-    def stream(self, stop: int, every: int = 0, before: Callable[[int], None] | None = None) -> Iterator[PairStep]:
-        """The inputs of steps 0 … stop − 1; decoded one step ahead where pictures are not in memory.
+    def stream(
+        self, start: int, stop: int, every: int = 0, before: Callable[[int], None] | None = None
+    ) -> Iterator[PairStep]:
+        """The inputs of steps start … stop − 1; decoded one step ahead where pictures are not in memory.
 
         Args:
-            stop: Steps.
+            start: The first step.
+            stop: The step after the last.
             every: Steps between the calls of `before`; 0 never calls it.
             before: Called with the number of a step, 0 excepted, once all earlier ones are done.
         """
         length = every if every and before is not None else max(stop, 1)
-        for start in range(0, stop, length):
-            if start and before is not None:
+        while start < stop:
+            if start and start % length == 0 and before is not None:
                 before(start)
-            yield from self.ahead(self.load, start, min(start + length, stop))
+            end = min((start // length + 1) * length, stop)
+            yield from self.ahead(self.load, start, end)
+            start = end
 
 
 def item_embeddings(inputs: PairStep, image: Tensor | None, text: Tensor | None, normalise: bool) -> Tensor:

@@ -6,6 +6,7 @@ All three are rows of two or three items and a verdict for each; they differ in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,12 +77,12 @@ class PairTask:
             self._from_rows(experiment, data, store, shared, message, measure)
         self.every = experiment.pairs.refresh * experiment.training.accumulate
 
-    def stream(self, stop: int) -> Iterator[PairStep]:
-        """The inputs of steps 0 … stop − 1; what is near is looked up anew in between."""
+    def stream(self, start: int, stop: int) -> Iterator[PairStep]:
+        """The inputs of steps start … stop − 1; what is near is looked up anew in between."""
         if self.mining is None:
-            return self.inputs.stream(stop)
+            return self.inputs.stream(start, stop)
         mining = self.mining
-        return self.inputs.stream(stop, self.every, lambda step: mining.refresh(self.twin, step))
+        return self.inputs.stream(start, stop, self.every, lambda step: mining.refresh(self.twin, step))
 
     def forward(self, model: nn.Module, inputs: PairStep, device: torch.device) -> StepOutput:
         """Both towers and the loss."""
@@ -107,6 +108,15 @@ class PairTask:
         if self.besides is not None and measured:
             measured = {name: value for name, value in self.besides.measure(twin).items() if name != SCORE} | measured
         return measured
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was near when it was last looked up."""
+        return {} if self.mining is None else self.mining.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
+        if self.mining is not None:
+            self.mining.load_state_dict(state)
 
     def notices(self) -> list[str]:
         """What the feature store and the search for hard negatives did."""

@@ -54,14 +54,20 @@ class Task(Protocol):
     def head(self) -> PairHead | None:
         """The verification head that is trained with the twin, if there is one."""
 
-    def stream(self, stop: int) -> Iterator[Any]:
-        """The inputs of steps 0 … stop − 1, on the CPU."""
+    def stream(self, start: int, stop: int) -> Iterator[Any]:
+        """The inputs of steps start … stop − 1, on the CPU."""
 
     def forward(self, model: nn.Module, inputs: Any, device: torch.device) -> StepOutput:
         """Both towers and the loss."""
 
     def measure(self, twin: TwinEncoder) -> dict[str, float]:
         """The validation metrics, the score among them; empty where there is nothing to validate on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What later steps depend on besides twin and loss, as tensors and primitives."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave."""
 
     def notices(self) -> list[str]:
         """What there is to say at the end, a sentence each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -44,17 +43,6 @@ def as_pairs(data: Pairs | Triplets) -> Pairs:
     )
 
 
-def pair_digest(pairs: Pairs) -> str:
-    """16 hex digits of a SHA-256 over the items, which of them are paired, and the verdicts."""
-    total = hashlib.sha256(pairs.items.digest.encode())
-    verdicts = pairs.score if pairs.same is None else pairs.same.astype(np.float64)
-    assert verdicts is not None
-    for cells in (pairs.a, pairs.b, verdicts):
-        total.update(np.ascontiguousarray(cells).tobytes())
-    total.update("|".join(map(str, pairs.splits.tolist())).encode())
-    return total.hexdigest()[:16]
-
-
 def pair_counts(pairs: Pairs) -> dict[str, int]:
     """How many pairs of which verdict, and how many items are in them."""
     found = {"pairs": len(pairs), "items": len(np.union1d(pairs.a, pairs.b))}
@@ -80,9 +68,9 @@ def pair_protocol(pairs: Pairs, split: str, scorer: PairScorer, seed: int) -> di
     measured = pairs if split == "all" else pairs.split(split)
     return {
         "data": pairs.source,
-        "digest": pair_digest(pairs),
+        "digest": pairs.digest,
         "split": split,
-        "split_digest": pair_digest(measured),
+        "split_digest": measured.digest,
         **pair_counts(measured),
         "seeds": [seed],
         "method": f"score: {scorer.name}; threshold and probability as the model was calibrated, on validation pairs",
@@ -93,6 +81,6 @@ def pair_protocol(pairs: Pairs, split: str, scorer: PairScorer, seed: int) -> di
 def log_pair_data(run: TrackedRun, pairs: Pairs, config: DataConfig, splits: tuple[str, ...]) -> None:
     """Logs the items as datasets, one a split, the pairs as counts, and the rows that were left out."""
     log_items(run, dataclasses.replace(pairs.items, skipped=pairs.skipped), splits, config)
-    run.tags({"cross_modal.digest": pair_digest(pairs)})
+    run.tags({"cross_modal.digest": pairs.digest})
     for split in splits:
         run.parameters({f"pairs.{split}": pair_counts(pairs if split == "all" else pairs.split(split))})

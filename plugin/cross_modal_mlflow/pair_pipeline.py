@@ -22,7 +22,6 @@ from cross_modal_mlflow.pair_data import (
     as_pairs,
     log_pair_data,
     pair_counts,
-    pair_digest,
     pair_protocol,
     read_pair_source,
 )
@@ -53,6 +52,7 @@ from cross_modal_mlflow.pipeline import (
 from cross_modal_mlflow.progress import Listeners, Progress
 from cross_modal_mlflow.registry import register
 from cross_modal_mlflow.report import Report
+from cross_modal_mlflow.resumed_run import ResumedRun, logged_metrics
 from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import open_store
@@ -84,7 +84,12 @@ class Measured:
 
 
 def train_on_pairs(
-    command: str, experiment: Experiment, console: Console, *, register_as: str | None = None
+    command: str,
+    experiment: Experiment,
+    console: Console,
+    *,
+    register_as: str | None = None,
+    resume: ResumedRun | None = None,
 ) -> Outcome:
     """Trains on a manifest of pairs or triplets, calibrates, measures the test split, logs all of it as one run.
 
@@ -93,6 +98,7 @@ def train_on_pairs(
         experiment: All settings.
         console: Where progress goes (standard error).
         register_as: The registered model that the twin becomes a version of; None registers nothing.
+        resume: The run to go on with, of the same settings; None starts one.
 
     Returns:
         What was measured.
@@ -107,12 +113,17 @@ def train_on_pairs(
         data = read_pair_source(experiment.data, experiment.items)
         pairs = as_pairs(data)
     tags = experiment_tags(experiment.twin)
-    with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80], about=tags) as run:
-        _log_start(run, experiment, pairs)
-        folder = checkpoint_folder(run)
-        heard = RunListener(run, experiment.training)
+    name, known = f"{command} {Path(experiment.data).name}"[:80], {}
+    with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:
+        if resume is None:
+            _log_start(run, experiment, pairs)
+        else:
+            known = logged_metrics(store.client, run.run_id)
+        folder = checkpoint_folder(run) if resume is None else resume.folder
+        heard = RunListener(run, experiment.training, known)
         with keeps_checkpoint(folder, run), Progress(experiment.training.steps, console) as bar:
-            result = train(experiment, data, folder=folder, listener=Listeners(bar, heard))
+            listener = Listeners(bar, heard)
+            result = train(experiment, data, folder=folder, listener=listener, resume=resume is not None)
         clock.seconds |= result.seconds
         scorer = PairScorer.of(result.twin, result.head)
         with clock.phase("evaluation"), working(console, "calibrating and measuring pairs"):
@@ -120,7 +131,7 @@ def train_on_pairs(
         about = pair_protocol(pairs, found.split, scorer, experiment.evaluation.seed)
         report = Report(command, about, found.metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
-            made = card(experiment, pairs.items, result, None, found.metrics) | {"digest": pair_digest(pairs)}
+            made = card(experiment, pairs.items, result, None, found.metrics) | {"digest": pairs.digest}
             with or_says_where(saved_model(folder, result.twin, made, scorer, found.calibration), store):
                 info = log_twin(
                     run,
@@ -165,7 +176,7 @@ def calibrate_and_measure(
         scored = score_pairs(twin, scorer, validation, experiment.items)
         provenance = {
             "data": str(experiment.data),
-            "digest": pair_digest(pairs),
+            "digest": pairs.digest,
             "split": "validation",
             "score": scorer.name,
             **pair_counts(validation),

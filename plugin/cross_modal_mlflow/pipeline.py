@@ -27,7 +27,7 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.mixture import Mixture
 from cross_modal.objectives.pair_head_file import save_pair_head
-from cross_modal.training.loop import TrainingResult, train
+from cross_modal.training.loop import LAST, TrainingResult, train
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
@@ -41,6 +41,7 @@ from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.progress import Listeners, Progress
 from cross_modal_mlflow.registry import Registration, register
 from cross_modal_mlflow.report import Report
+from cross_modal_mlflow.resumed_run import CHECKPOINTS, ResumedRun, logged_metrics
 from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import FOLDER, Store, open_store
@@ -78,6 +79,7 @@ def train_and_evaluate(
     *,
     register_as: str | None = None,
     explorer: bool = True,
+    resume: ResumedRun | None = None,
 ) -> Outcome:
     """Trains, evaluates on the test split and logs all of it as one run.
 
@@ -87,6 +89,7 @@ def train_and_evaluate(
         console: Where progress goes (standard error).
         register_as: The registered model that the twin becomes a version of; None registers nothing.
         explorer: Leave what the explorer shows of a run.
+        resume: The run to go on with, of the same settings; None starts one.
 
     Returns:
         What was measured.
@@ -97,20 +100,25 @@ def train_and_evaluate(
     if kind_of(experiment.data) != "items":
         from cross_modal_mlflow.pair_pipeline import train_on_pairs
 
-        return train_on_pairs(command, experiment, console, register_as=register_as)
+        return train_on_pairs(command, experiment, console, register_as=register_as, resume=resume)
     clock = Clock()
     with clock.phase("store"):
         store = open_store()
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         items = read_items(experiment.data, experiment.items)
     tags = experiment_tags(experiment.twin, experiment.evaluation)
-    with tracked_run(command, store, name=f"{command} {Path(experiment.data).name}"[:80], about=tags) as run:
-        log_start(run, experiment, items)
-        folder = checkpoint_folder(run)
+    name, known = f"{command} {Path(experiment.data).name}"[:80], {}
+    with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:
+        if resume is None:
+            log_start(run, experiment, items)
+        else:
+            known = logged_metrics(store.client, run.run_id)
+        folder = checkpoint_folder(run) if resume is None else resume.folder
         with keeps_checkpoint(folder, run):
-            heard = RunListener(run, experiment.training)
+            heard = RunListener(run, experiment.training, known)
             with Progress(experiment.training.steps, console) as bar:
-                result = train(experiment, items, folder=folder, listener=Listeners(bar, heard))
+                listener = Listeners(bar, heard)
+                result = train(experiment, items, folder=folder, listener=listener, resume=resume is not None)
             clock.seconds |= result.seconds
             with clock.phase("evaluation"), working(console, "measuring on unseen classes"):
                 metrics, notes, mixture, embedded = measure_test(result.twin, items, experiment)
@@ -196,8 +204,10 @@ def log_calibration(run: TrackedRun, calibration: SavedCalibration | None) -> No
 
 
 def checkpoint_folder(run: TrackedRun) -> Path:
-    """Where the checkpoints of a run go."""
-    return (FOLDER / "checkpoints" / run.run_id).absolute()
+    """Where the checkpoints of a run go, which its tag says from now on."""
+    folder = (FOLDER / "checkpoints" / run.run_id).absolute()
+    run.tags({CHECKPOINTS: folder})
+    return folder
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -271,13 +281,12 @@ def config_yaml(experiment: Experiment) -> str:
 
 @contextmanager
 def keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
-    """An interrupt says where the last checkpoint is."""
+    """An interrupt says how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        kept = sorted(path.name for path in folder.glob("*.pt"))
-        where = f"; {' and '.join(kept)} {'is' if len(kept) == 1 else 'are'} in {folder}" if kept else ""
-        interrupt.args = (f"run {run.run_id} ended KILLED{where}",)
+        again = f"; go on with: cross-modal train --resume {run.run_id}" if (folder / LAST).is_file() else ""
+        interrupt.args = (f"run {run.run_id} ended KILLED{again}",)
         raise
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cross_modal.configuration import TrainingConfig
+from cross_modal_mlflow.metric_buffer import metric_name
 from cross_modal_mlflow.tracking import TrackedRun
 
 
@@ -12,14 +15,22 @@ class RunListener:
     Args:
         run: The run.
         config: Says which steps are logged.
+        known: Metric → step → value that the run has logged before it was broken off: nothing is logged twice.
 
     Attributes:
         history: (step, metrics) of what was logged, for the curves.
     """
 
-    def __init__(self, run: TrackedRun, config: TrainingConfig) -> None:
+    def __init__(
+        self, run: TrackedRun, config: TrainingConfig, known: Mapping[str, Mapping[int, float]] | None = None
+    ) -> None:
         self._run, self._every, self._steps = run, config.log_every, config.steps
-        self.history: list[tuple[int, dict[str, float]]] = []
+        self._known = known or {}
+        earlier: dict[int, dict[str, float]] = {}
+        for name, points in self._known.items():
+            for step, value in points.items():
+                earlier.setdefault(step, {})[name] = value
+        self.history: list[tuple[int, dict[str, float]]] = sorted(earlier.items(), key=lambda point: point[0])
 
     def on_step(self, step: int, metrics: dict[str, float]) -> None:
         """Keeps a step's metrics, if the step is a logged one."""
@@ -34,5 +45,7 @@ class RunListener:
         """Nothing: messages are kept with the result."""
 
     def _keep(self, step: int, metrics: dict[str, float]) -> None:
-        self.history.append((step, metrics))
-        self._run.metrics(metrics, step)
+        fresh = {name: value for name, value in metrics.items() if step not in self._known.get(metric_name(name), ())}
+        if fresh:
+            self.history.append((step, fresh))
+            self._run.metrics(fresh, step)

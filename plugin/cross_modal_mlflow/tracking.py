@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.data.dataset import Dataset
 
+PROCESS = "cross_modal.process"  # tag: the process that runs, or ran, it
 ERROR = "cross_modal.error"  # tag of a run that failed
 LONGEST = 500  # characters of a parameter or a tag: MLflow takes 6000, nobody reads them
 _AT_ONCE = 100  # parameters in one call of MLflow's API
@@ -143,9 +144,11 @@ def tracked_run(
 
     from cross_modal import __version__
     from cross_modal_mlflow.run_context import announced
+    from cross_modal_mlflow.sweep.worker_process import worker_name
 
     with tracking_for(store.uri), announced({"version": __version__, **(about or {})}):
         own = {"cross_modal.command": command, "cross_modal.version": __version__, **(tags or {})}
+        own |= {PROCESS: worker_name()}  # a run that says RUNNING may be one whose process has died
         active = mlflow.start_run(run_id, store.experiment_id, run_name=name, tags=own)
         run, status = TrackedRun(store, active.info.run_id), "FAILED"
         try:

@@ -92,7 +92,7 @@ def main() -> None:
         loop = Loop(experiment, items, Path(folder), Silence())
         hand = HandWritten(experiment, loop)
         loop.model.train()
-        stream = loop.task.stream(STEPS)
+        stream = loop.task.stream(0, STEPS)
         seconds: dict[str, list[float]] = {"ours": [], "hand": []}
         for step in range(STEPS):
             began = time.perf_counter()

@@ -15,7 +15,6 @@ from cross_modal_mlflow.pair_data import (
     as_pairs,
     one_split,
     pair_counts,
-    pair_digest,
     pair_protocol,
     read_pair_source,
 )
@@ -58,15 +57,15 @@ def test_the_digest_knows_items_pairs_and_verdicts() -> None:
         PAIRS.split("test"),
         replace(PAIRS, same=None, score=np.ones(4) / 2),
     ]
-    assert len({pair_digest(each) for each in [PAIRS, *changed]}) == 6
-    assert pair_digest(PAIRS) == pair_digest(as_pairs(TRIPLETS))
+    assert len({each.digest for each in [PAIRS, *changed]}) == 6
+    assert PAIRS.digest == as_pairs(TRIPLETS).digest
 
 
 def test_the_protocol_says_what_was_measured() -> None:
     about = pair_protocol(PAIRS, "test", PairScorer("euclidean"), 3)
     assert (about["pairs"], about["same_pairs"], about["items"]) == (2, 1, 3)
     assert (about["data"], about["split"], about["seeds"]) == ("triplets.csv", "test", [3])
-    assert about["split_digest"] == pair_digest(PAIRS.split("test")) != about["digest"]
+    assert about["split_digest"] == PAIRS.split("test").digest != about["digest"]
     assert about["method"].startswith("score: euclidean; ")
     assert pair_counts(replace(PAIRS, same=None, score=np.ones(4))) == {"pairs": 4, "items": 4}
 

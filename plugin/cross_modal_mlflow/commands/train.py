@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.training_options import TrainingOptions
@@ -16,20 +18,40 @@ examples:
   cross-modal train --data items.csv --objective.loss TripletMarginLoss --objective.loss.arguments.margin 0.2 \\
       --objective.miner MultiSimilarityMiner
   cross-modal train --data photos/ --register birds      the better one becomes models:/birds@champion
+  cross-modal train --resume RUN_ID                      goes on with a run that was broken off, as if it had not been
   cross-modal train --print_config > experiment.yaml     then: cross-modal train --config experiment.yaml"""
+
+
+@dataclass
+class TrainOptions(TrainingOptions):
+    """One training run, or the rest of one.
+
+    Attributes:
+        resume: Go on with this run (its id, the beginning of it, or its name), which was killed or interrupted; its
+            settings are its own.
+    """
+
+    resume: str | None = None
 
 
 def run(call: Call) -> None:
     """Runs the command."""
     options = parse(
-        TrainingOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="--data SOURCE [options]"
+        TrainOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="--data SOURCE [options]"
     )
     experiment = options.experiment()
     from cross_modal_mlflow.pipeline import train_and_evaluate
+    from cross_modal_mlflow.resumed_run import refuse_other_settings, resumed_run
+    from cross_modal_mlflow.store import open_store
     from cross_modal_mlflow.summary import print_outcome, stderr, stdout
 
+    resume = None
+    if options.resume is not None:
+        resume = resumed_run(open_store(), options.resume)
+        refuse_other_settings(experiment, resume.experiment)
+        experiment = resume.experiment
     outcome = train_and_evaluate(
-        call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer
+        call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer, resume=resume
     )
     next_steps = [*outcome.serve, *outcome.next_steps, f"cross-modal evaluate runs:/{outcome.report.run_id}/model"]
     print_outcome(stdout(), outcome, call.json, next_steps=next_steps)

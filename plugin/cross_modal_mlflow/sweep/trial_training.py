@@ -108,7 +108,9 @@ def run_training_trial(
     reported = next((names[target] for target in targets if target in names), None)
     reporter = _Reporter(reported, experiment.training.steps, trial_report, should_prune)
     try:
-        result = train(experiment, items, folder=folder, listener=reporter, shared=shared, measure=pairs)
+        result = train(
+            experiment, items, folder=folder, listener=reporter, shared=shared, measure=pairs, resumable=False
+        )
     finally:
         for name in (BEST, LAST):
             (folder / name).unlink(missing_ok=True)

@@ -86,8 +86,8 @@ def test_steps_can_be_decoded_ahead_but_not_past_a_break() -> None:
     load = ahead.load
     ahead.load = lambda step: loaded.append(step) or load(step)  # type: ignore[method-assign]
     before = lambda step: seen.append((step, max(loaded)))  # noqa: E731
-    for number, step in enumerate(ahead.stream(7, every=3, before=before)):
+    for number, step in enumerate(ahead.stream(0, 7, every=3, before=before)):
         assert equal(step, kept.load(number))
     assert seen == [(3, 2), (6, 5)]  # what comes after was not loaded before
     assert loaded == list(range(7))
-    assert len(list(kept.stream(4))) == 4
+    assert len(list(kept.stream(0, 4))) == 4
