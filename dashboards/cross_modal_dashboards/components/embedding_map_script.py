@@ -47,7 +47,7 @@ canvas{position:absolute;inset:0;width:100%;height:100%;border-radius:.6rem}
 .hint{position:absolute;display:none;flex-direction:column;gap:.2rem;width:9rem;padding:.4rem;pointer-events:none;
   z-index:2;border:1px solid var(--st-border-color);border-radius:.5rem;background:var(--st-background-color);
   box-shadow:0 2px 10px #0004}
-.hint.on{display:flex}.hint img{width:100%;height:6rem;object-fit:contain;background:#fff;border-radius:.3rem}
+.hint.on{display:flex}.hint img{width:100%;height:6rem;object-fit:contain;border-radius:.3rem}
 .hint b,.hint span{font-size:.78rem;line-height:1.25;overflow-wrap:anywhere;max-height:3.8em;overflow:hidden}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem .9rem;padding:0;margin:.5rem 2px 0}
 .legend li{display:flex;align-items:center;gap:.35rem;max-width:16rem}
@@ -183,7 +183,8 @@ class EmbeddingMap {
         const x = at[2 * i] * ratio, y = at[2 * i + 1] * ratio
         if (x < -20 || y < -20 || x > this.base.width + 20 || y > this.base.height + 20) continue
         pen.globalAlpha = some ? (pass ? 1 : .1) : bright[i] ? .85 : .1
-        pen.drawImage(stamps[2 * group[i] + text[i]], x - half, y - half) }
+        // At whole pixels a copy takes two thirds of the time.
+        pen.drawImage(stamps[2 * group[i] + text[i]], Math.round(x - half), Math.round(y - half)) }
     pen.globalAlpha = 1
   }
   over() {

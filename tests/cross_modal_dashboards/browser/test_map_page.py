@@ -1,5 +1,6 @@
 """The map under a pointer and under keys: pictures where it rests, a lasso, a point selected without a mouse."""
 
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
@@ -33,6 +34,9 @@ def test_a_lasso_around_all_lists_all_and_clearing_lists_nothing(watched: Any) -
     expect(page.locator(COUNT)).to_have_text(f"{count} of {count} selected")
     page.get_by_text(f"{count} items").wait_for()
     page.locator(".grid button").first.wait_for()
+    with page.expect_download(timeout=15_000) as download:
+        page.get_by_role("button", name="Download selection as CSV").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == count + 1
     page.get_by_role("button", name="Clear selection").click()
     page.get_by_text("Draw a line around points").wait_for()
     expect(page.locator(COUNT)).to_have_text(f"{count} points")
