@@ -67,7 +67,9 @@ def history_chart(found: StudyFrames) -> alt.LayerChart:
                 scale=alt.Scale(domain=endings, range=list(SERIES)),
                 legend=alt.Legend(title=None, orient="bottom"),
             ),
-            shape=alt.Shape("ending:N", legend=None),
+            shape=alt.Shape(
+                "ending:N", scale=alt.Scale(domain=endings), legend=alt.Legend(title=None, orient="bottom")
+            ),
             tooltip=["trial:Q", alt.Tooltip("value:Q", format=".4f"), "ending:N"],
         )
         .add_params(_pick())
@@ -156,23 +158,24 @@ def parallel_chart(found: StudyFrames) -> alt.LayerChart:
     )
     ticks = (
         alt.Chart(found.axes)
-        .mark_text(align="left", dx=5, fontSize=10, color="#8a94a0")
+        .mark_text(align="left", dx=6, fontSize=11, color="#8a94a0")
         .encode(x=x, y=y, text="text:N")
     )
-    return (lines + ticks).properties(height=360)
+    return (lines + ticks).properties(height=460)
 
 
 def change_chart(table: pd.DataFrame) -> alt.LayerChart:
     """Each query's rank in run A against its rank in run B; below the diagonal B is earlier."""
     most = max(int(table[["rank_a", "rank_b"]].max().max()), 2)
-    scale = alt.Scale(type="log", domain=[0.9, most * 1.1], nice=False)
+    scale = alt.Scale(type="log", domain=[0.8, most * 1.25], nice=False)
+    tens = alt.Axis(values=[10**power for power in range(len(str(most)))], format=",d")
     counted = table.groupby(["rank_a", "rank_b", "outcome"], as_index=False).size()
     points = (
         alt.Chart(counted)
         .mark_circle(opacity=0.8)
         .encode(
-            x=alt.X("rank_a:Q", title="rank of the right class in A", scale=scale),
-            y=alt.Y("rank_b:Q", title="rank in B", scale=scale),
+            x=alt.X("rank_a:Q", title="rank of the right class in A", scale=scale, axis=tens),
+            y=alt.Y("rank_b:Q", title="rank in B", scale=scale, axis=tens),
             size=alt.Size("size:Q", title="queries", legend=None, scale=alt.Scale(range=[40, 500])),
             color=alt.Color(
                 "outcome:N",
@@ -183,7 +186,5 @@ def change_chart(table: pd.DataFrame) -> alt.LayerChart:
         )
     )
     ends = pd.DataFrame({"rank_a": [1, most], "rank_b": [1, most]})
-    diagonal = (
-        alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#8a94a0").encode(x=alt.X("rank_a:Q"), y=alt.Y("rank_b:Q"))
-    )
+    diagonal = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#8a94a0").encode(x="rank_a:Q", y="rank_b:Q")
     return (diagonal + points).properties(height=300)
