@@ -82,18 +82,26 @@ def history_chart(found: StudyFrames) -> alt.LayerChart:
     return (best + points).properties(height=HEIGHT)
 
 
-def margin_chart(found: StudyFrames) -> alt.Chart:
-    """Values over every margin that was drawn, a panel a loss; a margin means something within its distance only."""
-    margins = found.margins.assign(panel=found.margins["loss"] + " · " + found.margins["argument"])
-    panels = margins["panel"].nunique()
-    return (
-        alt.Chart(margins)
+def margin_charts(found: StudyFrames) -> dict[str, alt.Chart]:
+    """Values over every margin that was drawn; a margin means something within its loss and its distance only.
+
+    Returns:
+        Loss and argument, in words → the chart; all share the scale of the values and the colours of the distances.
+    """
+    units = sorted(found.margins["unit"].unique())
+    values = found.margins["value"]
+    room = 0.05 * (values.max() - values.min() or 1.0)
+    scale = alt.Scale(domain=[values.min() - room, values.max() + room], nice=False)
+    return {
+        f"{loss} · {argument}": alt.Chart(points)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
-            x=alt.X("margin:Q", title=None, scale=alt.Scale(zero=False)),
-            y=alt.Y("value:Q", title=found.target, scale=alt.Scale(zero=False)),
+            x=alt.X("margin:Q", title=None, scale=alt.Scale(zero=False, padding=12)),
+            y=alt.Y("value:Q", title=found.target, scale=scale),
             color=alt.Color(
-                "unit:N", scale=alt.Scale(range=list(SERIES)), legend=alt.Legend(title="distance", orient="bottom")
+                "unit:N",
+                scale=alt.Scale(domain=units, range=list(SERIES)),
+                legend=alt.Legend(title=None, orient="bottom"),
             ),
             tooltip=[
                 "loss:N",
@@ -105,10 +113,9 @@ def margin_chart(found: StudyFrames) -> alt.Chart:
             ],
         )
         .add_params(_pick())
-        .properties(width=270, height=180)
-        .facet(alt.Facet("panel:N", title=None), columns=min(PANELS, panels))
-        .resolve_scale(x="independent")
-    )
+        .properties(height=200)
+        for (loss, argument), points in found.margins.groupby(["loss", "argument"])
+    }
 
 
 def importance_chart(found: StudyFrames) -> alt.Chart:
@@ -134,7 +141,13 @@ def parallel_chart(found: StudyFrames) -> alt.LayerChart:
         title=None,
         scale=alt.Scale(domain=[-0.1, len(names) - 0.6], nice=False),
         axis=alt.Axis(
-            values=list(range(len(names))), labelExpr=label, labelLimit=150, labelAngle=-20, grid=True, domain=False
+            values=list(range(len(names))),
+            labelExpr=label,
+            labelLimit=150,
+            labelAngle=-30,
+            labelOverlap=False,
+            grid=True,
+            domain=False,
         ),
     )
     y = alt.Y("place:Q", title=None, axis=None, scale=alt.Scale(domain=[-0.05, 1.05], nice=False))

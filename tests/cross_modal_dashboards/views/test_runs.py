@@ -332,7 +332,7 @@ def drawn_values(page: AppTest) -> list[float]:
 
     import pyarrow as pa
 
-    charts = page.get("arrow_vega_lite_chart")
+    charts = page.get("vega_lite_chart")
     frames = [pa.ipc.open_stream(io.BytesIO(each.proto.datasets[0].data.data)).read_pandas() for each in charts]
     return [value for frame in frames if "train/loss" in set(frame["metric"]) for value in frame["value"].tolist()]
 
