@@ -113,7 +113,7 @@ def margin_charts(found: StudyFrames) -> dict[str, alt.Chart]:
             ],
         )
         .add_params(_pick())
-        .properties(height=200)
+        .properties(height=270)
         for (loss, argument), points in found.margins.groupby(["loss", "argument"])
     }
 
