@@ -67,7 +67,9 @@ def history_chart(found: StudyFrames) -> alt.LayerChart:
                 scale=alt.Scale(domain=endings, range=list(SERIES)),
                 legend=alt.Legend(title=None, orient="bottom"),
             ),
-            shape=alt.Shape("ending:N", legend=None),
+            shape=alt.Shape(
+                "ending:N", scale=alt.Scale(domain=endings), legend=alt.Legend(title=None, orient="bottom")
+            ),
             tooltip=["trial:Q", alt.Tooltip("value:Q", format=".4f"), "ending:N"],
         )
         .add_params(_pick())
@@ -80,18 +82,26 @@ def history_chart(found: StudyFrames) -> alt.LayerChart:
     return (best + points).properties(height=HEIGHT)
 
 
-def margin_chart(found: StudyFrames) -> alt.Chart:
-    """Values over every margin that was drawn, a panel a loss; a margin means something within its distance only."""
-    margins = found.margins.assign(panel=found.margins["loss"] + " · " + found.margins["argument"])
-    panels = margins["panel"].nunique()
-    return (
-        alt.Chart(margins)
+def margin_charts(found: StudyFrames) -> dict[str, alt.Chart]:
+    """Values over every margin that was drawn; a margin means something within its loss and its distance only.
+
+    Returns:
+        Loss and argument, in words → the chart; all share the scale of the values and the colours of the distances.
+    """
+    units = sorted(found.margins["unit"].unique())
+    values = found.margins["value"]
+    room = 0.05 * (values.max() - values.min() or 1.0)
+    scale = alt.Scale(domain=[values.min() - room, values.max() + room], nice=False)
+    return {
+        f"{loss} · {argument}": alt.Chart(points)
         .mark_point(filled=True, size=70, opacity=0.9)
         .encode(
-            x=alt.X("margin:Q", title=None, scale=alt.Scale(zero=False)),
-            y=alt.Y("value:Q", title=found.target, scale=alt.Scale(zero=False)),
+            x=alt.X("margin:Q", title=None, scale=alt.Scale(zero=False, padding=12)),
+            y=alt.Y("value:Q", title=found.target, scale=scale),
             color=alt.Color(
-                "unit:N", scale=alt.Scale(range=list(SERIES)), legend=alt.Legend(title="distance", orient="bottom")
+                "unit:N",
+                scale=alt.Scale(domain=units, range=list(SERIES)),
+                legend=alt.Legend(title=None, orient="bottom"),
             ),
             tooltip=[
                 "loss:N",
@@ -103,10 +113,9 @@ def margin_chart(found: StudyFrames) -> alt.Chart:
             ],
         )
         .add_params(_pick())
-        .properties(width=270, height=180)
-        .facet(alt.Facet("panel:N", title=None), columns=min(PANELS, panels))
-        .resolve_scale(x="independent")
-    )
+        .properties(height=270)
+        for (loss, argument), points in found.margins.groupby(["loss", "argument"])
+    }
 
 
 def importance_chart(found: StudyFrames) -> alt.Chart:
@@ -132,7 +141,13 @@ def parallel_chart(found: StudyFrames) -> alt.LayerChart:
         title=None,
         scale=alt.Scale(domain=[-0.1, len(names) - 0.6], nice=False),
         axis=alt.Axis(
-            values=list(range(len(names))), labelExpr=label, labelLimit=150, labelAngle=-20, grid=True, domain=False
+            values=list(range(len(names))),
+            labelExpr=label,
+            labelLimit=150,
+            labelAngle=-30,
+            labelOverlap=False,
+            grid=True,
+            domain=False,
         ),
     )
     y = alt.Y("place:Q", title=None, axis=None, scale=alt.Scale(domain=[-0.05, 1.05], nice=False))
@@ -156,23 +171,24 @@ def parallel_chart(found: StudyFrames) -> alt.LayerChart:
     )
     ticks = (
         alt.Chart(found.axes)
-        .mark_text(align="left", dx=5, fontSize=10, color="#8a94a0")
+        .mark_text(align="left", dx=6, fontSize=11, color="#8a94a0")
         .encode(x=x, y=y, text="text:N")
     )
-    return (lines + ticks).properties(height=360)
+    return (lines + ticks).properties(height=460)
 
 
 def change_chart(table: pd.DataFrame) -> alt.LayerChart:
     """Each query's rank in run A against its rank in run B; below the diagonal B is earlier."""
     most = max(int(table[["rank_a", "rank_b"]].max().max()), 2)
-    scale = alt.Scale(type="log", domain=[0.9, most * 1.1], nice=False)
+    scale = alt.Scale(type="log", domain=[0.8, most * 1.25], nice=False)
+    tens = alt.Axis(values=[10**power for power in range(len(str(most)))], format=",d")
     counted = table.groupby(["rank_a", "rank_b", "outcome"], as_index=False).size()
     points = (
         alt.Chart(counted)
         .mark_circle(opacity=0.8)
         .encode(
-            x=alt.X("rank_a:Q", title="rank of the right class in A", scale=scale),
-            y=alt.Y("rank_b:Q", title="rank in B", scale=scale),
+            x=alt.X("rank_a:Q", title="rank of the right class in A", scale=scale, axis=tens),
+            y=alt.Y("rank_b:Q", title="rank in B", scale=scale, axis=tens),
             size=alt.Size("size:Q", title="queries", legend=None, scale=alt.Scale(range=[40, 500])),
             color=alt.Color(
                 "outcome:N",
@@ -183,7 +199,5 @@ def change_chart(table: pd.DataFrame) -> alt.LayerChart:
         )
     )
     ends = pd.DataFrame({"rank_a": [1, most], "rank_b": [1, most]})
-    diagonal = (
-        alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#8a94a0").encode(x=alt.X("rank_a:Q"), y=alt.Y("rank_b:Q"))
-    )
+    diagonal = alt.Chart(ends).mark_line(strokeDash=[4, 4], color="#8a94a0").encode(x="rank_a:Q", y="rank_b:Q")
     return (diagonal + points).properties(height=300)

@@ -11,10 +11,11 @@ from cross_modal_dashboards import resources
 from cross_modal_dashboards.catalogue import RunFacts
 from cross_modal_dashboards.components.matches_link import open_matches
 from cross_modal_dashboards.run_charts import (
+    PANELS,
     PICK,
     history_chart,
     importance_chart,
-    margin_chart,
+    margin_charts,
     parallel_chart,
     picked_trial,
 )
@@ -50,7 +51,11 @@ def study_charts(found: StudyFrames) -> int | None:
         right.caption("Too few complete trials to say.")
     st.markdown("**Which margin?**")
     if len(found.margins):
-        clicks.append(_clickable(st, margin_chart(found), "margins", "content"))
+        panels = list(margin_charts(found).items())
+        for begin in range(0, len(panels), PANELS):
+            for column, (title, chart) in zip(st.columns(PANELS), panels[begin : begin + PANELS], strict=False):
+                column.caption(title)
+                clicks.append(_clickable(column, chart, f"margin {title}"))
     else:
         st.caption("No trial that has a value drew a margin.")
     st.markdown("**All settings at once**: a line a trial, the winner's is the thick one")
@@ -107,9 +112,9 @@ def _heads(found: StudyFrames | None) -> bool:
     return found is not None and found.kind == "heads"
 
 
-def _clickable(place: Any, chart: Any, key: str, width: str = "stretch") -> int | None:
+def _clickable(place: Any, chart: Any, key: str) -> int | None:
     """Draws a chart; the trial that was clicked in it since the last run."""
-    event = place.altair_chart(chart, width=width, key=key, on_select="rerun", selection_mode=PICK)
+    event = place.altair_chart(chart, width="stretch", key=key, on_select="rerun", selection_mode=PICK)
     trial = picked_trial(event)
     return trial if _news(key, trial) else None
 

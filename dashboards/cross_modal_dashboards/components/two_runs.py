@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 RUNS: Final = "runs"  # both ids, in the address
 QUERY: Final = "q"  # the query that is looked at, in the address
+ORDER = ("class", "text", "rank_a", "rank_b", "change", "outcome", "gain", "top_shared", "query")
 SAID = {"image": "picture", "text": "text"}
 
 
@@ -169,7 +170,7 @@ def _queries(table: pd.DataFrame) -> int:
     }
     with left:
         state = st.dataframe(shown, hide_index=True, column_config=config, key="query rows", on_select="rerun",
-                             selection_mode="single-row", height=300)  # fmt: skip
+                             selection_mode="single-row", height=300, column_order=ORDER)  # fmt: skip
         st.download_button("Download comparison as CSV", shown.to_csv(index=False), "comparison.csv", "text/csv",
                            on_click="ignore", key="comparison")  # fmt: skip
     right.altair_chart(change_chart(table), width="stretch")
@@ -230,7 +231,7 @@ def _answers(
 ) -> None:
     """The best of both runs side by side, an arrow at each: how many ranks higher than in the other run."""
     if query is not None:
-        st.markdown("Looked for:")
+        st.markdown("Looked for")
         row = galleries[0].row([query], ["id", "kind", "label", "text", "image"]).to_pylist()[0]
         hit = Hit(0, 0.0, query, row["kind"], row["label"], row["text"], row["image"])
         words = row["text"] or row["label"] or query

@@ -28,6 +28,8 @@ def listed(uri: str) -> list[RunFacts]:
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
 def studies(uri: str, sweeps: tuple[str, ...]) -> dict[str, str]:
     """Run id → name of the study of each sweep that has one."""
+    if not sweeps:  # looking must not make a store
+        return {}
     client = resources.catalogue(uri).client
     tags = {run_id: client.get_run(run_id).data.tags for run_id in sweeps}
     return {run_id: of[STUDY] for run_id, of in tags.items() if STUDY in of}
