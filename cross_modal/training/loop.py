@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class Loop:
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
         self.resumable = resumable
-        self.fingerprint = fingerprint(experiment, data.digest)
+        self._data = data
         parts = {"health": self.health, "task": self.task, "progress": self.result}
         precision = self.fabric.strategy.precision
         self.state = TrainingState(twin, self.criterion, self.optimizer, precision, parts)
@@ -226,13 +227,19 @@ class Loop:
             return False
         return True
 
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        """Of settings and data; made when it is first needed, as it reads every picture."""
+        return fingerprint(self.experiment, self._data.digest)
+
     def _is_kept(self, done: int) -> bool:
         every = self.config.checkpoint_every
         return self._is_validation(done) or bool(every and done % every == 0)
 
     def _keep_state(self) -> None:
         """Writes `last.pt`; a full disk costs the training nothing but this checkpoint."""
-        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self.fingerprint}
+        self.listener.on_checkpoint(self.result.steps)
+        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self._fingerprint}
         try:
             save_checkpoint(self.folder / LAST, content)
         except CrossModalError as error:
@@ -243,7 +250,7 @@ class Loop:
         kept = load_checkpoint(self.folder / LAST)
         if "fingerprint" not in kept:
             raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
-        check_fingerprint(kept["fingerprint"], self.fingerprint)
+        check_fingerprint(kept["fingerprint"], self._fingerprint)
         self.state.restore(kept, strict=not self.twin.frozen)
         self._message(f"resumed after step {self.result.steps}")
 

@@ -13,7 +13,7 @@ from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import TrainingStopped
 from cross_modal.training.checkpoint import load_checkpoint
-from cross_modal.training.loop import BEST, LAST, Silence, train
+from cross_modal.training.loop import BEST, Silence, train
 from cross_modal.training.validation import SCORE, Validation
 
 
@@ -96,17 +96,6 @@ def test_patience_ends_the_run_and_says_so(tmp_path: Path, monkeypatch: pytest.M
     assert result.steps == 9
     assert result.best_step == 3
     assert result.stopped in ledger.messages[-1]
-
-
-def test_an_interrupt_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    class Impatient(Silence):
-        def on_step(self, step: int, metrics: dict[str, float]) -> None:
-            if step == 2:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(experiment(), shapes(), folder=tmp_path, listener=Impatient())
-    assert load_checkpoint(tmp_path / LAST)["step"] == 2
 
 
 def test_accumulated_batches_count_as_one_step(tmp_path: Path) -> None:

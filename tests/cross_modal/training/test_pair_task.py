@@ -46,7 +46,7 @@ class Ledger(Silence):
 
 def learned(settings: Experiment, data: Items | Pairs | Triplets, folder: Path) -> tuple[TrainingResult, Ledger]:
     ledger = Ledger()
-    return train(settings, data, folder=folder, listener=ledger), ledger
+    return train(settings, data, folder=folder, listener=ledger, resumable=False), ledger
 
 
 def longer() -> Experiment:
