@@ -39,8 +39,10 @@ with st.sidebar:
     where = st.text_input("Filter", key="where", bind=BOUND, placeholder="label=cat split!=train",
                           help="column=value, with != < <= > >= and ~ (contains); blanks part several")  # fmt: skip
 
+texts = gallery.matrix().column("text")[:200].tolist()
+example = next((str(text) for text in texts if text), "a text")
 words, minus = st.columns([3, 2])
-text = words.text_input("Look for", key="text", bind=BOUND, placeholder="greek small letter alpha",
+text = words.text_input("Look for", key="text", bind=BOUND, placeholder=example,
                         disabled=model.twin.text is None)  # fmt: skip
 without = minus.text_input("But not", key="not", bind=BOUND, disabled=model.twin.text is None)
 with st.expander("A picture, an item, a weighted mix"):
@@ -64,9 +66,8 @@ try:
     pictures = tuple(checked_picture(content, name) for content, name in given)
     asked = MatchQuery(text, without, identity, equation, pictures)
     if asked.empty:
-        names = [name for name in gallery.matrix().column("text")[:200].tolist() if name]
-        st.info(f"{len(gallery):,} references to look through. Type what you look for"
-                + (f", for example “{names[0]}”." if names else ", or upload a picture."))  # fmt: skip
+        st.info(f"{len(gallery):,} references to look through. Type what you look for, for example “{example}”, or open "
+                "the box above for a picture.")  # fmt: skip
         st.stop()
     query = asked.query(model.twin)
     filters = [*KINDS[kind], *where.split()]
