@@ -97,8 +97,8 @@ def show(
                 (left.words, right.words), (left.picture, right.picture), title.format(**row), said,
                 alt=f"{left.words} and {right.words}: {'; '.join(said)}",
                 link=pair_link(choice.run.run_id, left.id, right.id, gallery=other_gallery),
-                more=(("Near the left one", matches_link(choice.run.run_id, left.id, other_gallery)),
-                      ("the right one", matches_link(choice.run.run_id, right.id, other_gallery))),
+                more=(("Near left", matches_link(choice.run.run_id, left.id, other_gallery)),
+                      ("Near right", matches_link(choice.run.run_id, right.id, other_gallery))),
             )
         )  # fmt: skip
     pair_cards(cards, key=f"cards {name}")
