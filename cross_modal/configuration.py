@@ -252,7 +252,8 @@ class TrainingConfig:
         weight_decay: AdamW's, for matrices; never for biases, norms, gates, positions, queries and temperatures.
         warm_up: Steps of linear warm-up, before the cosine.
         gradient_clip: Largest gradient norm; 0 switches it off.
-        accumulate: Batches whose gradients are summed before one optimizer step.
+        micro_batch: Most pictures or texts of a batch that are encoded at a time; the loss still sees the whole batch.
+            Saves memory and costs a second forward pass; 0 encodes all at once.
         precision: "32-true" or "bf16-mixed" (the loss is in float32 either way).
         accelerator: "auto", "cpu" or "cuda".
         validate_every: Steps between validations.
@@ -275,7 +276,7 @@ class TrainingConfig:
     weight_decay: float = 0.05
     warm_up: int = 60
     gradient_clip: float = 1.0
-    accumulate: int = 1
+    micro_batch: int = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     validate_every: int = 250

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from cross_modal.configuration import Experiment
 from cross_modal.data.items import Items
@@ -47,6 +47,7 @@ class ClassTask:
     ) -> None:
         self.inputs = TrainingInputs(shared.split(items, "train"), twin, experiment, store, shared)
         criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
+        self.device = device
         self.criterion: CrossModalLoss = criterion.to(device)
         self.validation = Validation(shared.split(items, "validation"), twin, experiment, store, shared, measure)
 
@@ -54,12 +55,9 @@ class ClassTask:
         """The inputs of steps start … stop − 1."""
         return self.inputs.stream(start, stop)
 
-    def forward(self, model: nn.Module, inputs: StepInputs, device: torch.device) -> StepOutput:
-        """Both towers and the loss; the memory, where there is one, takes the embeddings afterwards."""
-        image_inputs = None if inputs.image is None else inputs.image.to(device)
-        text_inputs = None if inputs.text is None else inputs.text.to(device)
-        image_ids, text_ids = inputs.image_ids.to(device), inputs.text_ids.to(device)
-        image, text = model(image_inputs, text_inputs)
+    def loss(self, image: Tensor | None, text: Tensor | None, inputs: StepInputs) -> StepOutput:
+        """The loss; the memory, where there is one, takes the embeddings afterwards."""
+        image_ids, text_ids = inputs.image_ids.to(self.device), inputs.text_ids.to(self.device)
         output = self.criterion(image, image_ids, text, text_ids)
         image = None if image is None else image.detach()
         text = None if text is None else text.detach()

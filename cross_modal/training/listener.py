@@ -14,6 +14,9 @@ class Listener(Protocol):
     def on_validation(self, step: int, metrics: dict[str, float]) -> None:
         """After every validation."""
 
+    def on_checkpoint(self, step: int) -> None:
+        """Before a checkpoint is written: what was heard up to this step is not said again by a resumed training."""
+
     def on_message(self, text: str) -> None:
         """A warning or a notice, one sentence."""
 
@@ -25,6 +28,9 @@ class Silence:
         """Nothing."""
 
     def on_validation(self, step: int, metrics: dict[str, float]) -> None:
+        """Nothing."""
+
+    def on_checkpoint(self, step: int) -> None:
         """Nothing."""
 
     def on_message(self, text: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
+from cross_modal.training.cached_gradients import CachedEmbeddings, batch_statistics
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.class_task import ClassTask
 from cross_modal.training.interrupts import Interrupts
@@ -35,7 +37,7 @@ from cross_modal.training.pair_task import PairTask
 from cross_modal.training.partial import PartialTraining, twin_settings
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
-from cross_modal.training.task import Inputs, Task
+from cross_modal.training.task import Inputs, StepOutput, Task
 from cross_modal.training.training_result import TrainingResult
 from cross_modal.training.training_state import TrainingState, check_fingerprint, fingerprint
 from cross_modal.training.validation import SCORE, Measure
@@ -95,10 +97,10 @@ class Loop:
 
         started = time.perf_counter()
         config = experiment.training
-        if config.steps < 1 or config.accumulate < 1:
-            raise CrossModalError(
-                f"training: expected steps and accumulate of at least 1, found {config.steps} and {config.accumulate}"
-            )
+        if config.steps < 1:
+            raise CrossModalError(f"training.steps: expected at least 1, found {config.steps}")
+        if config.micro_batch < 0:
+            raise CrossModalError(f"training.micro_batch: expected 0 or more, found {config.micro_batch}")
         if "eer" in config.monitor.split("/"):
             raise CrossModalError(
                 "training.monitor: expected a metric that grows as the twin gets better (auto watches 1 − EER where "
@@ -122,29 +124,34 @@ class Loop:
         optimizer = build_optimizer(twin, self.criterion, config)
         self.twin = twin
         self.model, self.optimizer = self.fabric.setup(twin, optimizer)
+        if config.micro_batch and (layer := batch_statistics(twin)) is not None:
+            self._message(
+                f"training.micro_batch {config.micro_batch}: {layer} normalises by the statistics of its micro-batch, "
+                "so this is not quite the training that the whole batch at once would be"
+            )
         self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages, head=self.task.head)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
         self.resumable = resumable
-        self.fingerprint = fingerprint(experiment, data.digest)
+        self._data = data
         parts = {"health": self.health, "task": self.task, "progress": self.result}
         precision = self.fabric.strategy.precision
         self.state = TrainingState(twin, self.criterion, self.optimizer, precision, parts)
 
     def run(self, resume: bool = False) -> TrainingResult:
         """All steps, then the best weights."""
-        steps, accumulate = self.config.steps, self.config.accumulate
+        steps = self.config.steps
         self.partial.measure_start(self.task.measure)
         if resume:
             self._resume()
         first = self.result.steps
-        stream = self.task.stream(first * accumulate, steps * accumulate)
+        stream = self.task.stream(first, steps)
         self.model.train()
         with Interrupts() as interrupts:
             for step in range(first, steps if self.result.stopped is None else first):
                 began = time.perf_counter()
-                metrics = self._step(step, [next(stream) for _ in range(accumulate)])
+                metrics = self._step(step, next(stream))
                 self.result.steps = step + 1
                 self.listener.on_step(step + 1, metrics)
                 self.result.seconds["training"] += time.perf_counter() - began
@@ -162,19 +169,15 @@ class Loop:
         self.criterion.eval()
         return self.result
 
-    def _step(self, step: int, parts: Sequence[Inputs]) -> dict[str, float]:
-        """One optimizer step over one batch or several accumulated ones."""
+    def _step(self, step: int, inputs: Inputs) -> dict[str, float]:
+        """One optimizer step over one batch."""
         began = time.perf_counter()
         factor = learning_rate_factor(step, steps=self.config.steps, warm_up=self.config.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         self.optimizer.zero_grad()
-        total, last = 0.0, None
-        for inputs in parts:
-            last = self.task.forward(self.model, inputs, self.fabric.device)
-            self.fabric.backward(last.output.loss / len(parts))
-            total += float(last.output.loss.detach()) / len(parts)
-        assert last is not None
+        last = self._backward(inputs)
+        total = float(last.output.loss.detach())
         metrics = {"train/loss": total} | _gradient_norms(
             self.twin
         )  # before clipping, so that each tower's share shows
@@ -189,10 +192,23 @@ class Loop:
         for warning in self.health.check(step, metrics):  # before the step: a loss that is no number spoils no weight
             self._message(warning)
         self.optimizer.step()
-        metrics["train/items_per_second"] = sum(inputs.size for inputs in parts) / max(
-            time.perf_counter() - began, 1e-9
-        )
+        metrics["train/items_per_second"] = inputs.size / max(time.perf_counter() - began, 1e-9)
         return metrics
+
+    def _backward(self, inputs: Inputs) -> StepOutput:
+        """Both towers, the loss, and the gradients of both."""
+        device, size = self.fabric.device, self.config.micro_batch
+        image, text = (None if each is None else each.to(device) for each in (inputs.image, inputs.text))
+        if not size:
+            pictures, texts = self.model(image, text)
+            found = self.task.loss(pictures, texts, inputs)
+            self.fabric.backward(found.output.loss)
+            return found
+        cached = CachedEmbeddings(self.model, image, text, size)
+        found = self.task.loss(cached.image, cached.text, inputs)
+        self.fabric.backward(found.output.loss)
+        cached.backward()
+        return found
 
     def _clip(self) -> float | None:
         """Clips the gradients of twin and loss together; returns the norm before."""
@@ -226,13 +242,19 @@ class Loop:
             return False
         return True
 
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        """Of settings and data; made when it is first needed, as it reads every picture."""
+        return fingerprint(self.experiment, self._data.digest)
+
     def _is_kept(self, done: int) -> bool:
         every = self.config.checkpoint_every
         return self._is_validation(done) or bool(every and done % every == 0)
 
     def _keep_state(self) -> None:
         """Writes `last.pt`; a full disk costs the training nothing but this checkpoint."""
-        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self.fingerprint}
+        self.listener.on_checkpoint(self.result.steps)
+        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self._fingerprint}
         try:
             save_checkpoint(self.folder / LAST, content)
         except CrossModalError as error:
@@ -243,7 +265,7 @@ class Loop:
         kept = load_checkpoint(self.folder / LAST)
         if "fingerprint" not in kept:
             raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
-        check_fingerprint(kept["fingerprint"], self.fingerprint)
+        check_fingerprint(kept["fingerprint"], self._fingerprint)
         self.state.restore(kept, strict=not self.twin.frozen)
         self._message(f"resumed after step {self.result.steps}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from cross_modal.configuration import Experiment
 from cross_modal.data.class_pairs import ClassPairs
@@ -66,7 +66,7 @@ class PairTask:
         message: Message,
         measure: Measure | None = None,
     ) -> None:
-        self.twin = twin
+        self.twin, self.device = twin, device
         self.criterion: PairLoss = PairLoss(experiment.pairs.objective, twin.dim, twin.normalise).to(device)
         self.head: PairHead | None = self.criterion.head
         self.mining: HardNegatives | None = None
@@ -75,7 +75,7 @@ class PairTask:
             self._from_classes(experiment, data, store, shared, message, measure)
         else:
             self._from_rows(experiment, data, store, shared, message, measure)
-        self.every = experiment.pairs.refresh * experiment.training.accumulate
+        self.every = experiment.pairs.refresh
 
     def stream(self, start: int, stop: int) -> Iterator[PairStep]:
         """The inputs of steps start … stop − 1; what is near is looked up anew in between."""
@@ -84,18 +84,15 @@ class PairTask:
         mining = self.mining
         return self.inputs.stream(start, stop, self.every, lambda step: mining.refresh(self.twin, step))
 
-    def forward(self, model: nn.Module, inputs: PairStep, device: torch.device) -> StepOutput:
-        """Both towers and the loss."""
-        image_inputs = None if inputs.image is None else inputs.image.to(device)
-        text_inputs = None if inputs.text is None else inputs.text.to(device)
-        image, text = model(image_inputs, text_inputs)
+    def loss(self, image: Tensor | None, text: Tensor | None, inputs: PairStep) -> StepOutput:
+        """The loss of the step's pairs."""
         items = item_embeddings(inputs, image, text, self.twin.normalise)
-        ends = [end.to(device) for end in inputs.ends]
+        ends = [end.to(self.device) for end in inputs.ends]
         if inputs.verdicts is None:
             output = self.criterion.triplets(*(items[end] for end in ends))
         else:
             a, b = ends
-            output = self.criterion(items[a], items[b], inputs.verdicts.to(device), a, b)
+            output = self.criterion(items[a], items[b], inputs.verdicts.to(self.device), a, b)
         if output.kept_pairs is None:  # without a miner nothing was kept or left
             output.parts.pop("kept_pairs", None)
         image = None if image is None else image.detach()

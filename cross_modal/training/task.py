@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-import torch
 from torch import Tensor, nn
 
+from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.objectives.cross_modal_loss import LossOutput
 from cross_modal.objectives.pair_head import PairHead
@@ -19,6 +19,14 @@ from cross_modal.objectives.pair_head import PairHead
 
 class Inputs(Protocol):
     """The tensors of one step."""
+
+    @property
+    def image(self) -> Tensor | Tokens | None:
+        """What the twin takes of the pictures."""
+
+    @property
+    def text(self) -> Tensor | Tokens | None:
+        """What the twin takes of the texts."""
 
     @property
     def size(self) -> int:
@@ -57,8 +65,8 @@ class Task(Protocol):
     def stream(self, start: int, stop: int) -> Iterator[Any]:
         """The inputs of steps start … stop − 1, on the CPU."""
 
-    def forward(self, model: nn.Module, inputs: Any, device: torch.device) -> StepOutput:
-        """Both towers and the loss."""
+    def loss(self, image: Tensor | None, text: Tensor | None, inputs: Any) -> StepOutput:
+        """The objective of a step's embeddings, (B_i, dim) and (B_t, dim)."""
 
     def measure(self, twin: TwinEncoder) -> dict[str, float]:
         """The validation metrics, the score among them; empty where there is nothing to validate on."""

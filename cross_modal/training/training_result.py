@@ -45,10 +45,10 @@ class TrainingResult:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state_dict` gave; what the present start took counts on top."""
-        setup, said = self.seconds.get("setup", 0.0), self.messages[:]
+        setup, said = self.seconds.get("setup", 0.0), self.messages
         for name in _KEPT:
             setattr(self, name, copy(state[name]))
         self.seconds["setup"] = self.seconds.get("setup", 0.0) + setup
-        known = self.messages
-        self.messages = said  # the loop's list, which the listener hears of
-        self.messages[:] = known + [each for each in said if each not in known]
+        fresh = [each for each in said if each not in state["messages"]]
+        said[:] = [*state["messages"], *fresh]
+        self.messages = said  # the very list that the loop adds to

@@ -75,6 +75,9 @@ class Progress:
         else:
             self._bar.update(self._task, facts=self._facts())
 
+    def on_checkpoint(self, step: int) -> None:
+        """Nothing to show."""
+
     def on_message(self, text: str) -> None:
         """Prints a warning or a notice above the bar."""
         self.console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
@@ -105,6 +108,11 @@ class Listeners:
         """Tells all."""
         for listener in self._listeners:
             listener.on_validation(step, metrics)
+
+    def on_checkpoint(self, step: int) -> None:
+        """Tells all."""
+        for listener in self._listeners:
+            listener.on_checkpoint(step)
 
     def on_message(self, text: str) -> None:
         """Tells all."""

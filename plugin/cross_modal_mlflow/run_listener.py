@@ -41,6 +41,10 @@ class RunListener:
         """Keeps a validation's metrics."""
         self._keep(step, metrics)
 
+    def on_checkpoint(self, step: int) -> None:
+        """Writes what waits: a resumed run does not hear of these steps again."""
+        self._run.flush()
+
     def on_message(self, text: str) -> None:
         """Nothing: messages are kept with the result."""
 

@@ -19,7 +19,7 @@ BOUNDS = {
     "training.weight_decay": _SHARE,
     "training.steps": Bounds(1, float("inf")),
     "training.validate_every": Bounds(1, float("inf")),
-    "training.accumulate": Bounds(1, float("inf")),
+    "training.micro_batch": Bounds(0, float("inf")),
     "twin.pooling.queries": Bounds(1, 64),
     "twin.pooling.heads": Bounds(1, 64),
     "twin.width": Bounds(1, float("inf")),

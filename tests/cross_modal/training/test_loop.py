@@ -13,7 +13,7 @@ from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import TrainingStopped
 from cross_modal.training.checkpoint import load_checkpoint
-from cross_modal.training.loop import BEST, LAST, Silence, train
+from cross_modal.training.loop import BEST, Silence, train
 from cross_modal.training.validation import SCORE, Validation
 
 
@@ -98,21 +98,10 @@ def test_patience_ends_the_run_and_says_so(tmp_path: Path, monkeypatch: pytest.M
     assert result.stopped in ledger.messages[-1]
 
 
-def test_an_interrupt_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    class Impatient(Silence):
-        def on_step(self, step: int, metrics: dict[str, float]) -> None:
-            if step == 2:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(experiment(), shapes(), folder=tmp_path, listener=Impatient())
-    assert load_checkpoint(tmp_path / LAST)["step"] == 2
-
-
-def test_accumulated_batches_count_as_one_step(tmp_path: Path) -> None:
-    ledger = Ledger()
-    train(experiment(accumulate=2, steps=3), shapes(), folder=tmp_path, listener=ledger)
-    assert len(ledger.steps) == 3
+def test_micro_batches_through_batch_statistics_are_warned_of(tmp_path: Path) -> None:
+    result = train(experiment(micro_batch=4, steps=2), shapes(), folder=tmp_path)
+    assert sum("statistics of its micro-batch" in message for message in result.messages) == 1
+    assert not any("micro-batch" in message for message in train(experiment(), shapes(), folder=tmp_path).messages)
 
 
 @pytest.mark.parametrize("missing", ["texts", "images"])

@@ -46,7 +46,7 @@ class Ledger(Silence):
 
 def learned(settings: Experiment, data: Items | Pairs | Triplets, folder: Path) -> tuple[TrainingResult, Ledger]:
     ledger = Ledger()
-    return train(settings, data, folder=folder, listener=ledger), ledger
+    return train(settings, data, folder=folder, listener=ledger, resumable=False), ledger
 
 
 def longer() -> Experiment:
@@ -179,7 +179,7 @@ def test_the_same_seed_repeats_the_run_and_another_does_not(tmp_path: Path, kind
 
 
 def test_pictures_decoded_ahead_change_nothing(tmp_path: Path) -> None:
-    kept, streamed = from_classes(experiment(accumulate=2)), from_classes(experiment(accumulate=2))
+    kept, streamed = from_classes(experiment(micro_batch=5)), from_classes(experiment(micro_batch=5))
     streamed.items.memory_gigabytes = 0.0
     assert learned(kept, shapes(), tmp_path)[1].losses == learned(streamed, shapes(), tmp_path)[1].losses
 

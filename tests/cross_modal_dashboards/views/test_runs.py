@@ -188,7 +188,7 @@ def test_a_gallery_that_is_gone_is_one_sentence_and_the_table_stays(
     shutil.rmtree(store / "noisy.gallery")
     page = open_view("runs", runs=",".join(pair))
     assert not page.exception
-    assert "expected its gallery at" in page.error[0].value
+    assert "expected a gallery at" in page.error[0].value
     assert len(page.dataframe[0].value) == 2
 
 
