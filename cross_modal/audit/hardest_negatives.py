@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cross_modal.audit.neighbourhood import Neighbourhood
+from cross_modal.gallery.exact_scores import ROUNDING, exact_scores, halved_squares, product_error
 from cross_modal.gallery.exact_search import nearest
 
 if TYPE_CHECKING:  # that module imports torch
     from cross_modal.fewshot.scoring import Metric
 
 MOST = 200
+_SIDE = 2048  # rows of a square that is looked at at once: its products are 16 MB
 NAMES = 5  # nearest names of a picture among which one of another class is looked for
 
 
@@ -28,8 +31,8 @@ class HardestNegatives:
         a: (P,) int64 rows of the gallery.
         b: (P,) int64 rows of the gallery.
         scores: (P,) float32: cosine, or minus the distance.
-        own: (P,) float32: the score of `a` with the nearest item of its own class among its neighbours, or with its own
-            name; −inf where none is that near.
+        own: (P,) float32: the score of `a` with the nearest other item of its own class, or with its own name; −inf
+            where it has none.
     """
 
     a: np.ndarray
@@ -46,31 +49,121 @@ class HardestNegatives:
         return self.scores > self.own
 
 
-def hardest_negatives(found: Neighbourhood, most: int = MOST) -> HardestNegatives:
-    """The most alike pairs of different classes among neighbours; each pair once.
+def hardest_negatives(
+    vectors: np.ndarray,
+    found: Neighbourhood,
+    metric: Metric,
+    most: int = MOST,
+    progress: Callable[[int, int], None] | None = None,
+) -> HardestNegatives:
+    """The most alike pairs of different classes, exactly and each once; equal scores by row.
+
+    Neighbours alone would not do: in a class of many items all the nearest are of the class itself. They only say what
+    a pair must reach at least, so that hardly any others get an exact score.
 
     Args:
-        found: The neighbourhoods.
+        vectors: (N, D) float32, the gallery.
+        found: Its neighbourhoods: the rows that take part and their classes.
+        metric: "cosine" or "euclidean".
         most: Pairs at most.
+        progress: Told the comparisons done and those to do.
 
     Example:
         >>> from cross_modal.audit.neighbourhood import neighbourhood
         >>> points = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
-        >>> pairs = hardest_negatives(neighbourhood(points, np.array(["a", "a", "b"], object), "cosine", k=2))
+        >>> around = neighbourhood(points, np.array(["a", "a", "b"], object), "cosine", k=1)
+        >>> pairs = hardest_negatives(points, around, "cosine")
         >>> pairs.a.tolist(), pairs.b.tolist(), pairs.is_hard.tolist()
         ([1, 0], [2, 2], [True, False])
     """
-    classes = found.neighbour_labels
-    same = found.exists & (classes == found.labels[:, None])
-    own = np.where(same, found.scores, -np.inf).max(1, initial=-np.inf)
-    place, rank = np.nonzero(found.exists & ~same)
-    other, scores = found.neighbours[place, rank], found.scores[place, rank]
-    low, high = np.minimum(place, other), np.maximum(place, other)
-    order = np.lexsort((high, low, -scores))
-    _, first = np.unique(low[order] * np.int64(len(found.rows) + 1) + high[order], return_index=True)
-    chosen = order[np.sort(first)][:most]
-    a, b = low[chosen], high[chosen]
-    return HardestNegatives(found.rows[a], found.rows[b], scores[chosen], own[a].astype(np.float32))
+    best = _Best(vectors, found, metric, most)
+    count, done = len(found.rows), 0
+    for left in range(0, count, _SIDE):
+        for right in range(left, count, _SIDE):
+            best.look_at(left, right)
+            rows, columns = min(_SIDE, count - left), min(_SIDE, count - right)
+            done += rows * (rows - 1) // 2 if left == right else rows * columns
+            if progress is not None:
+                progress(done, count * (count - 1) // 2)
+    own = _own_items(vectors, found, best.a, metric)
+    return HardestNegatives(found.rows[best.a], found.rows[best.b], best.scores, own)
+
+
+class _Best:
+    """The best pairs so far, as places in the neighbourhood's rows; squares of places are looked at one by one."""
+
+    def __init__(self, vectors: np.ndarray, found: Neighbourhood, metric: Metric, most: int) -> None:
+        self.vectors, self.found, self.metric, self.most = vectors, found, metric, most
+        self.a, self.b = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self.scores = np.zeros(0, np.float32)
+        error = product_error(vectors.shape[1])
+        self.halves = halved_squares(vectors) if metric == "euclidean" else None
+        widest = 1.01 if self.halves is None else 8.0 * float(self.halves.max(initial=0.0))
+        self.slack = error * widest  # the most by which a product may be off
+        place, rank = np.nonzero(found.exists & (found.neighbour_labels != found.labels[:, None]))
+        other = found.neighbours[place, rank]
+        low, high = np.minimum(place, other), np.maximum(place, other)
+        keys = np.unique(low * np.int64(max(len(found.rows), 1)) + high)
+        strong = np.divmod(keys, max(len(found.rows), 1))
+        self._least = self._reach(self._exact(*strong)) if len(keys) >= most else -np.inf
+
+    def look_at(self, left: int, right: int) -> None:
+        """Takes in what is best in one square, of which only what lies above the diagonal counts."""
+        products = self._products(left, right)
+        least = max(self._least, self._reach(self.scores) if len(self.scores) >= self.most else -np.inf)
+        row, column = np.nonzero(products >= least) if least > -np.inf else self._strongest(products, left, right)
+        a, b = row + left, column + right
+        keep = (a < b) & (self.found.labels[a] != self.found.labels[b])
+        a, b = a[keep], b[keep]
+        scores = self._exact(a, b)
+        a, b = np.concatenate([self.a, a]), np.concatenate([self.b, b])
+        scores = np.concatenate([self.scores, scores])
+        order = np.lexsort((b, a, -scores))[: self.most]
+        self.a, self.b, self.scores = a[order], b[order], scores[order]
+
+    def _products(self, left: int, right: int) -> np.ndarray:
+        """Cosines, or minus half the squared distances; a little off."""
+        rows, columns = self.found.rows[left : left + _SIDE], self.found.rows[right : right + _SIDE]
+        products = self.vectors[rows] @ self.vectors[columns].T
+        if self.halves is not None:
+            products -= self.halves[rows][:, None]
+            products -= self.halves[columns][None]
+        return products
+
+    def _strongest(self, products: np.ndarray, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where there is nothing to beat yet: what may be among the best of the square."""
+        labels = self.found.labels
+        rivals = labels[left : left + _SIDE][:, None] != labels[right : right + _SIDE][None]
+        if left == right:
+            rivals = np.triu(rivals, 1)
+        values = products[rivals]
+        if len(values) > self.most:
+            rivals &= products >= np.partition(values, -self.most)[-self.most] - 2.0 * self.slack
+        row, column = np.nonzero(rivals)
+        return row, column
+
+    def _reach(self, scores: np.ndarray) -> float:
+        """The least product that a pair can have that is among the best."""
+        worst = float(np.partition(scores, -self.most)[-self.most])
+        return (worst if self.halves is None else -worst * worst * (1 + 4 * ROUNDING) / 2) - self.slack
+
+    def _exact(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        rows = self.found.rows
+        return exact_scores(self.vectors, self.vectors, rows[a], rows[b], self.metric)
+
+
+def _own_items(vectors: np.ndarray, found: Neighbourhood, places: np.ndarray, metric: Metric) -> np.ndarray:
+    """(P,) float32: the score of each place with the nearest other item of its class; −inf where it is alone."""
+    asked, where = np.unique(places, return_inverse=True)
+    own = np.full(len(asked), -np.inf, np.float32)
+    order = np.argsort(found.labels, kind="stable")
+    begins, ends = (np.searchsorted(found.labels[order], found.labels[asked], side) for side in ("left", "right"))
+    for begin, end in sorted(set(zip(begins.tolist(), ends.tolist(), strict=True))):  # by class: a few, of any size
+        here = np.flatnonzero(begins == begin)
+        rows, mates = found.rows[asked[here]], found.rows[order[begin:end]]
+        hits, scores = nearest(vectors, vectors[rows], 2, metric, mates)
+        own[here] = np.where((hits != rows[:, None]) & (hits >= 0), scores, -np.inf).max(1)
+    return own[where]
 
 
 def hardest_names(
@@ -118,8 +211,6 @@ def _own_names(
     metric: Metric,
 ) -> np.ndarray:  # fmt: skip
     """(P,) float32: the score of each picture with the nearest name of its own class."""
-    from cross_modal.gallery.exact_scores import exact_scores
-
     order = np.argsort(of_name, kind="stable")
     begins, ends = (np.searchsorted(of_name[order], of_picture, side) for side in ("left", "right"))
     own = np.full(len(pictures), -np.inf, np.float32)

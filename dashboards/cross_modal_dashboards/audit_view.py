@@ -16,6 +16,7 @@ from cross_modal.audit.mislabelled import mislabelled
 from cross_modal.audit.neighbourhood import Neighbourhood, neighbourhood
 from cross_modal.errors import CrossModalError
 from cross_modal.gallery.filter import Filter
+from cross_modal_mlflow.commands.duplicates import counted
 from cross_modal_mlflow.duplicates_found import Threshold, find_duplicates
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Audit:
         metric: "cosine" or "euclidean".
         found: The neighbourhoods of its pictures, or of its texts where it has no pictures.
         kind: Which of them: "image" or "text".
+        taking_part: (N,) bool: labelled, and no forgery.
     """
 
     matrix: Matrix
     metric: Metric
     found: Neighbourhood
     kind: str
+    taking_part: np.ndarray
 
     @cached_property
     def mislabelled(self) -> pd.DataFrame:
@@ -77,16 +80,19 @@ class Audit:
             }
         )
 
-    @cached_property
-    def negatives(self) -> pd.DataFrame:
-        """The most alike pairs of different classes."""
-        return self._pairs(hardest_negatives(self.found))
+    def negatives(self, told: Told | None = None) -> pd.DataFrame:
+        """The most alike pairs of different classes; compares every item with every other.
+
+        Args:
+            told: Told the comparisons done and those to do.
+        """
+        return self._pairs(hardest_negatives(self.matrix.vectors, self.found, self.metric, progress=told))
 
     @cached_property
     def names(self) -> pd.DataFrame:
         """The pictures that are nearer to a name of another class than to their own."""
         kind = self.matrix.column("kind")
-        pictures, texts = np.flatnonzero(kind == "image"), np.flatnonzero(kind == "text")
+        pictures, texts = (np.flatnonzero(self.taking_part & (kind == name)) for name in ("image", "text"))
         return self._pairs(
             hardest_names(self.matrix.vectors, self.matrix.column("label"), pictures, texts, self.metric)
         )
@@ -103,11 +109,6 @@ class Audit:
                 "nearest of its own": np.where(np.isfinite(pairs.own), pairs.own, np.nan),
             }
         )
-
-    @property
-    def splits(self) -> list[str]:
-        """The splits that the gallery's rows are of."""
-        return sorted({str(split) for split in self.matrix.column("split") if split is not None})
 
 
 def audit_of(gallery: Gallery, told: Told | None = None) -> Audit:
@@ -134,7 +135,33 @@ def audit_of(gallery: Gallery, told: Told | None = None) -> Audit:
         )
     metric = gallery.binding.metric
     found = neighbourhood(matrix.vectors, labels, metric, k=NEIGHBOURS, rows=rows, progress=told)
-    return Audit(matrix, metric, found, judged)
+    return Audit(matrix, metric, found, judged, labelled)
+
+
+def leak_lines(table: pd.DataFrame) -> list[str]:
+    """What each two splits share, in words, the most pairs first.
+
+    Args:
+        table: Near-duplicates (`duplicates_table`).
+
+    >>> pair = {"id a": "x", "id b": "y", "split a": "test", "split b": "train"}
+    >>> leak_lines(pd.DataFrame([pair, pair | {"id b": "z"}]))
+    ['test and train share 2 near-duplicate pairs: 1 item of test, 2 of train']
+    """
+    across = table[table["split a"].notna() & table["split b"].notna() & (table["split a"] != table["split b"])]
+    turned = across["split a"] > across["split b"]
+    ends = {
+        "one": across["split a"].where(~turned, across["split b"]),
+        "other": across["split b"].where(~turned, across["split a"]),
+        "item": across["id a"].where(~turned, across["id b"]),
+        "partner": across["id b"].where(~turned, across["id a"]),
+    }
+    shared = [(names, pairs) for names, pairs in pd.DataFrame(ends).groupby(["one", "other"])]
+    return [
+        f"{one} and {other} share {counted(len(pairs), 'near-duplicate pair')}: "
+        f"{counted(pairs['item'].nunique(), 'item')} of {one}, {pairs['partner'].nunique():,} of {other}"
+        for (one, other), pairs in sorted(shared, key=lambda each: (-len(each[1]), each[0]))
+    ]
 
 
 def duplicates_table(

@@ -155,7 +155,13 @@ def closest(gallery: Gallery, item: PairItem, vector: np.ndarray, count: int = 2
 
 
 def pair_link(
-    run_id: str, a: str | None = None, b: str | None = None, *, text_a: str | None = None, where: str = "pair"
+    run_id: str,
+    a: str | None = None,
+    b: str | None = None,
+    *,
+    text_a: str | None = None,
+    where: str = "pair",
+    gallery: str | None = None,
 ) -> str:
     """The address of a pair, relative to the explorer's own.
 
@@ -165,11 +171,28 @@ def pair_link(
         b: Id of the other.
         text_a: A text in place of the one item.
         where: The page's path.
+        gallery: The name of the gallery that the items are of, where it is not the run's own.
 
     >>> pair_link("1f", "picture:1", "text:a & b")
     'pair?run=1f&a=picture%3A1&b=text%3Aa+%26+b'
     """
-    return f"{where}?{urlencode(pair_state(run_id, a, b, text_a=text_a))}"
+    other = {} if gallery is None else {"gallery": gallery}
+    return f"{where}?{urlencode(pair_state(run_id, a, b, text_a=text_a) | other)}"
+
+
+def matches_link(run_id: str, item: str, gallery: str | None = None) -> str:
+    """The address of what is nearest to an item of a gallery.
+
+    Args:
+        run_id: The run.
+        item: The item's id.
+        gallery: The name of its gallery, where it is not the run's own.
+
+    >>> matches_link("1f", "picture:1", "all splits")
+    'matches?run=1f&id=picture%3A1&gallery=all+splits'
+    """
+    other = {} if gallery is None else {"gallery": gallery}
+    return f"matches?{urlencode({'run': run_id, 'id': item} | other)}"
 
 
 def pair_state(run_id: str, a: str | None = None, b: str | None = None, *, text_a: str | None = None) -> dict[str, str]:

@@ -52,6 +52,8 @@ export default ({data, parentElement}) => {
     item.append(two, part('title', card.title), ...card.lines.map(text => part('line', text)))
     if (card.link) {
       const link = part('', 'What made the match', 'a'); link.href = card.link; item.append(link) }
+    for (const [words, address] of card.more) {
+      const link = part('', words, 'a'); link.href = address; item.append(' · ', link) }
     return item }))
 }
 """
@@ -69,6 +71,7 @@ class PairCard:
         state: "plain", "right" or "wrong": the colour of its edge; the lines say it, too.
         alt: What a screen reader says.
         link: Where more is said of it, an address of the explorer's own (`pair_link`); empty for none.
+        more: Further links after it: words and an address of the explorer's own.
     """
 
     words: tuple[str, str]
@@ -78,6 +81,7 @@ class PairCard:
     state: str = "plain"
     alt: str = ""
     link: str = ""
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @cache

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from cross_modal.errors import CrossModalError
 from cross_modal_dashboards import resources
-from cross_modal_dashboards.audit_view import NEIGHBOURS, Audit, audit_of, duplicates_table
-from cross_modal_dashboards.choice import BOUND, chosen, stop_with
+from cross_modal_dashboards.audit_view import NEIGHBOURS, Audit, audit_of, duplicates_table, leak_lines
+from cross_modal_dashboards.choice import BOUND, GALLERY, chosen, stop_with
 from cross_modal_dashboards.components.pair_cards import PairCard, pair_cards
-from cross_modal_dashboards.pair_items import pair_link
+from cross_modal_dashboards.pair_items import matches_link, pair_link
 from cross_modal_dashboards.verification_bench import sides
 
 ON_THE_PAGE = 12
@@ -25,6 +26,9 @@ try:
     gallery = choice.open_gallery()
 except Exception as error:  # a broken gallery: the page says so and stays
     stop_with(error)
+if not len(gallery):
+    stop_with(CrossModalError(f"gallery {gallery.location}: expected items to audit, found none"))
+other_gallery = st.query_params.get(GALLERY)
 
 
 @contextmanager
@@ -46,6 +50,13 @@ def audited(location: str, version: int) -> Audit:
         return audit_of(resources.gallery(location), told)
 
 
+@st.cache_data(max_entries=4, show_spinner=False)
+def negatives(location: str, version: int, _found: Audit) -> pd.DataFrame:
+    """The most alike pairs of different classes of one version of a gallery."""
+    with telling() as told:
+        return _found.negatives(told)
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
 def duplicates(location: str, version: int, kind: str, threshold: float, across: bool) -> pd.DataFrame:
     """Near-duplicates of one version of a gallery."""
@@ -53,7 +64,17 @@ def duplicates(location: str, version: int, kind: str, threshold: float, across:
         return duplicates_table(resources.gallery(location), kind, threshold, across, told)
 
 
-def show(table: pd.DataFrame, a: str, b: str, name: str, lines: Sequence[str], title: str) -> None:
+def nearest_own(row: dict[str, Any]) -> str:
+    """What a pair of different classes is to be held against."""
+    own = row["nearest of its own"]
+    return (
+        "the left one is alone in its class" if pd.isna(own) else f"the nearest of the left one's own class: {own:.4f}"
+    )
+
+
+def show(
+    table: pd.DataFrame, a: str, b: str, name: str, lines: Sequence[str | Callable[[dict[str, Any]], str]], title: str
+) -> None:
     """The first findings as cards, all of them as a table and a file.
 
     Args:
@@ -61,21 +82,23 @@ def show(table: pd.DataFrame, a: str, b: str, name: str, lines: Sequence[str], t
         a: The column with the id of the one item.
         b: The column with the id of the other.
         name: The file's.
-        lines: What a card says, with columns in braces.
+        lines: What a card says, with columns in braces, or a function of the row.
         title: The first of it.
     """
     first = table.head(ON_THE_PAGE)
     known = sides(gallery, [*first[a], *first[b]])
     cards = []
     for record in first.to_dict("records"):
-        row = {str(column): value for column, value in record.items()}
+        row = {str(column): "none" if value is None else value for column, value in record.items()}
         left, right = known[row[a]], known[row[b]]
-        said = tuple(line.format(**row) for line in lines)
+        said = tuple(line.format(**row) if isinstance(line, str) else line(row) for line in lines)
         cards.append(
             PairCard(
                 (left.words, right.words), (left.picture, right.picture), title.format(**row), said,
                 alt=f"{left.words} and {right.words}: {'; '.join(said)}",
-                link=pair_link(choice.run.run_id, left.id, right.id),
+                link=pair_link(choice.run.run_id, left.id, right.id, gallery=other_gallery),
+                more=(("Near left", matches_link(choice.run.run_id, left.id, other_gallery)),
+                      ("Near right", matches_link(choice.run.run_id, right.id, other_gallery))),
             )
         )  # fmt: skip
     pair_cards(cards, key=f"cards {name}")
@@ -114,7 +137,7 @@ def audit_duplicates() -> None:
         "From this score on", -1.0 if cosine else -1e6, 1.0 if cosine else 0.0, 0.98 if cosine else -0.2, 0.005,
         format="%.4f", key="from", bind=BOUND, help="A cosine of 1, or a distance of 0, is the same to the twin",
     )  # fmt: skip
-    across = right.toggle("Across splits only", key="across", bind=BOUND, disabled=len(splits) < 2)
+    across = right.toggle("Across splits only", len(splits) > 1, key="across", bind=BOUND, disabled=len(splits) < 2)
     if len(splits) < 2:
         where = f"of the split {splits[0]} only" if splits else "of no split"
         st.info(
@@ -129,6 +152,8 @@ def audit_duplicates() -> None:
     other = int((table["label a"] != table["label b"]).sum())
     st.markdown(f"**{len(table):,}** pairs, **{other:,}** of them with different labels, "
                 f"{int(table['identical'].sum()):,} byte for byte the same")  # fmt: skip
+    for line in leak_lines(table):
+        st.text(line)
     show(table, "id a", "id b", "near_duplicates", ["{label a} ({split a}) and {label b} ({split b})"],
          "score {score:.4f}")  # fmt: skip
 
@@ -143,7 +168,7 @@ def audit_classes(found: Audit) -> None:
 
 def audit_negatives(found: Audit) -> None:
     """Hardest negatives, among items and against names."""
-    both = [("Two items", found.negatives), ("A picture and a name", found.names)]
+    both = [("Two items", negatives(choice.gallery, gallery.version, found)), ("A picture and a name", found.names)]
     tables = {name: table for name, table in both if len(table)}
     st.caption("Of different classes and yet alike. Where a pair scores more than the nearest of its own class, the "
                "twin takes the one for the other.")  # fmt: skip
@@ -152,8 +177,8 @@ def audit_negatives(found: Audit) -> None:
         return
     names = list(tables)
     picked = st.radio("Show", names, key="negatives", bind=BOUND, horizontal=True)
-    lines = ["{label a} and {label b}", "the nearest of the left one's own class: {nearest of its own:.4f}"]
-    show(tables[picked], "id a", "id b", "hardest_negatives", lines, "score {score:.4f}")
+    show(tables[picked], "id a", "id b", "hardest_negatives", ["{label a} and {label b}", nearest_own],
+         "score {score:.4f}")  # fmt: skip
 
 
 section = st.segmented_control("What to look at", SECTIONS, default=LABELS, key="section", bind=BOUND, required=True,

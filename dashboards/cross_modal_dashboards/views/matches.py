@@ -4,7 +4,7 @@ import streamlit as st
 
 from cross_modal.errors import CrossModalError
 from cross_modal_dashboards import resources
-from cross_modal_dashboards.choice import BOUND, chosen, stop_with
+from cross_modal_dashboards.choice import BOUND, GALLERY, chosen, stop_with
 from cross_modal_dashboards.components.pasted_picture import pasted_picture
 from cross_modal_dashboards.components.tiles import tiles
 from cross_modal_dashboards.match_query import MatchQuery, answer, as_csv, hit_tiles, in_words
@@ -90,6 +90,7 @@ others = [hit.id for hit in found.hits if hit.id != identity]
 if (
     others and bool(identity) != bool(text) and not (without or equation or pictures)
 ):  # of a mix there is no one thing to lay beside a match
-    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None)
+    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None,
+                     gallery=st.query_params.get(GALLERY))  # fmt: skip
     st.markdown(f"[What made the best match]({link})")
 st.download_button("Download as CSV", as_csv(found.hits), "matches.csv", "text/csv", on_click="ignore")

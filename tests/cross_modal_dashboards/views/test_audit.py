@@ -34,7 +34,7 @@ def test_every_section_shows_what_the_library_says(explored: Any, gallery: str, 
             "Labels": found.mislabelled,
             "Near-duplicates": duplicates_table(opened, "image", 0.98, False),
             "Classes": found.confusable,
-            "Hardest negatives": found.negatives,
+            "Hardest negatives": found.negatives(),
         }[section]
     if len(wanted):
         pd.testing.assert_frame_equal(test.dataframe[0].value.reset_index(drop=True), wanted, check_dtype=False)
@@ -84,3 +84,62 @@ def test_a_gallery_that_is_gone_is_one_sentence(
     test = open_view("audit")
     assert not test.exception
     assert "gone.gallery" in test.error[0].value
+
+
+def changed_copy(gallery: str, folder: Path, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Path:
+    """A copy of a gallery in which rows were changed."""
+    copy = folder / "copy.gallery"
+    shutil.copytree(gallery, copy)
+    with Gallery.open(copy) as opened:
+        rows = opened.rows(columns=opened.columns)
+        opened.upsert(pa.Table.from_pylist(change(rows.to_pylist()), schema=rows.schema))
+    return copy
+
+
+def shown_from(monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:
+    monkeypatch.setattr("cross_modal_dashboards.choice.Choice.gallery", property(lambda self: str(copy)))
+
+
+def test_a_duplicate_planted_in_another_split_is_the_first_leak_of_the_page(
+    explored: Any, gallery: str, open_view: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def plant(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        victim = next(row for row in rows if row["kind"] == "image")
+        return [victim | {"id": "a leak", "split": "train"}]
+
+    shown_from(monkeypatch, changed_copy(gallery, tmp_path, plant))
+    test = open_view("audit", section="Near-duplicates", **{"from": "0.9999"})
+    assert not test.exception
+    assert test.toggle(key="across").value  # two splits: leakage is what is asked for
+    table = test.dataframe[0].value
+    assert "a leak" in table.loc[0, ["id a", "id b"]].tolist()
+    assert bool(table.loc[0, "identical"])
+    assert (table["split a"] != table["split b"]).all()
+    assert any(text.value.startswith("test and train share ") for text in test.text)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_one_class_says_what_is_missing_and_still_has_duplicates(
+    explored: Any, gallery: str, open_view: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, section: str
+) -> None:
+    shown_from(monkeypatch, changed_copy(gallery, tmp_path, lambda rows: [row | {"label": "one"} for row in rows]))
+    test = open_view("audit", section=section, **{"from": "0.5"})
+    assert not test.exception
+    if section == "Near-duplicates":
+        assert len(test.dataframe[0].value)
+    else:
+        assert "expected items of two labels or more to audit, found 1" in test.error[0].value
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_empty_gallery_is_one_sentence(
+    explored: Any, gallery: str, open_view: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, section: str
+) -> None:
+    with Gallery.open(gallery) as opened:
+        Gallery.create(str(tmp_path / "empty.gallery"), opened.binding).close()
+    shown_from(monkeypatch, tmp_path / "empty.gallery")
+    test = open_view("audit", section=section)
+    assert not test.exception
+    assert [error.value for error in test.error] == [
+        f"gallery {tmp_path / 'empty.gallery'}: expected items to audit, found none"
+    ]
