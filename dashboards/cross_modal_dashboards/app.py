@@ -6,10 +6,12 @@ import streamlit as st
 
 from cross_modal_dashboards.icon import page_icon
 from cross_modal_dashboards.page_titles import TITLES
+from cross_modal_dashboards.sign_in import require_sign_in
 
 PAGES = Path(__file__).with_name("views")
 
 st.set_page_config(page_title="cross-modal", page_icon=page_icon(), layout="wide")
+require_sign_in()
 st.navigation(
     [
         st.Page(

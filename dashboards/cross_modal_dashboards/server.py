@@ -112,7 +112,10 @@ def serve(host: str, port: int, names: Sequence[str]) -> None:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Route
+    from streamlit import net_util
 
+    # For any origin that it does not know Streamlit asks a host on the internet for this machine's address.
+    net_util.get_external_ip = lambda: None
     answered = list(dict.fromkeys(["localhost", "127.0.0.1", *([] if host == "0.0.0.0" else [host]), *names]))
     app = st.App(
         SCRIPT,

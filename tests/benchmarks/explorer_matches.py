@@ -94,7 +94,9 @@ def main() -> None:
             "a filter": lambda n: page.text_input(key="where").set_value(f"id!=item_{n}"),
             "a hundred results": lambda n: page.slider(key="top").set_value(100 if n % 2 else 95),
         }
-        print(f"Matches with {ROWS:,} references of {len(vector)} numbers; the search alone: {np.median(searches):.3f} s")
+        print(
+            f"Matches with {ROWS:,} references of {len(vector)} numbers; the search alone: {np.median(searches):.3f} s"
+        )
         for name, act in interactions.items():
             took = []
             for number in range(REPEATS):

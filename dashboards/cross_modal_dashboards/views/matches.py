@@ -66,8 +66,8 @@ try:
     pictures = tuple(checked_picture(content, name) for content, name in given)
     asked = MatchQuery(text, without, identity, equation, pictures)
     if asked.empty:
-        st.info(f"{len(gallery):,} references to look through. Type what you look for, for example “{example}”, or open "
-                "the box above for a picture.")  # fmt: skip
+        st.info(f"{len(gallery):,} references to look through. Type what you look for, for example “{example}”, or "
+                "open the box above for a picture.")  # fmt: skip
         st.stop()
     query = asked.query(model.twin)
     filters = [*KINDS[kind], *where.split()]

@@ -31,7 +31,7 @@ def test_every_control_has_a_name_that_a_screen_reader_can_say(watched: Any, nam
     page = watched.open(name)
     nameless = page.evaluate(
         """[...document.querySelectorAll('[data-testid=stMain] button, [data-testid=stMain] input:not([type=hidden])')]
-        .filter(each => each.offsetParent && !each.innerText.trim() && !each.getAttribute('aria-label')
+        .filter(each => each.offsetParent && !each.textContent.trim() && !each.getAttribute('aria-label')
           && !each.getAttribute('aria-labelledby') && !each.title && !each.labels?.length && !each.closest('label'))
         .map(each => each.outerHTML.slice(0, 200))"""
     )
