@@ -7,8 +7,8 @@ elsewhere. One script a process; `/api/ready` answers a probe (an unknown path a
 
 from __future__ import annotations
 
+import asyncio
 import importlib
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -90,14 +90,20 @@ def settings(host: str, port: int, names: Sequence[str]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def warm(app: object) -> AsyncIterator[dict[str, Any]]:
-    """Imports what the first page needs while nobody waits for it yet."""
-    threading.Thread(target=_import_the_heavy, daemon=True).start()
+    """Imports what pages need, and opens the store, before the server answers: its first visitor waits for neither."""
+    await asyncio.to_thread(_import_all)
     yield {}
 
 
-def _import_the_heavy() -> None:
-    for name in ("mlflow", "pandas", "torch", "cross_modal.encoders.saved_twin"):
+def _import_all() -> None:
+    for name in ("mlflow", "torch", "altair", "cross_modal.encoders.saved_twin", "cross_modal.gallery.gallery"):
         importlib.import_module(name)
+    package = Path(__file__).parent
+    for file in [*package.glob("*.py"), *package.glob("components/*.py")]:
+        if file.stem not in ("__init__", "__main__", "app"):
+            importlib.import_module(
+                ".".join(["cross_modal_dashboards", *file.relative_to(package).with_suffix("").parts])
+            )
 
 
 def serve(host: str, port: int, names: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,21 +56,33 @@ def run(call: Call) -> int:
     from cross_modal_mlflow.store import tracking_uri
 
     address = f"http://{'127.0.0.1' if options.host == '0.0.0.0' else options.host}:{options.port}"
-    print(f"explorer: {address}   (Ctrl-C stops it)\nruns of:  {tracking_uri()}", file=sys.stderr)
+    print(f"runs of:  {tracking_uri()}", file=sys.stderr)
     words = [sys.executable, "-m", SERVER, "--host", options.host, "--port", str(options.port)]
     words += ["--allow-host", *options.allow_host] if options.allow_host else []
     words += ["--gallery", *map(located, options.gallery)] if options.gallery else []
     server = subprocess.Popen(words, env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri()})
-    if options.open:
-        import webbrowser
-
-        webbrowser.open(address)
     try:
+        if _is_up(server, options):
+            print(f"explorer: {address}   (Ctrl-C stops it)", file=sys.stderr)
+            if options.open:
+                import webbrowser
+
+                webbrowser.open(address)
         return server.wait()
     except KeyboardInterrupt:  # the server has heard it too
         server.terminate()
         server.wait(timeout=20)
         return 0
+
+
+def _is_up(server: subprocess.Popen[bytes], options: ExploreOptions) -> bool:
+    """Waits until the server answers; false where it has ended before."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    while server.poll() is None:
+        with suppress(OSError), socket.create_connection((host, options.port), timeout=1):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def located(gallery: str) -> str:
