@@ -7,7 +7,7 @@ swapped is named in the link. Forgeries are neither supports nor queries, and a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -93,6 +93,7 @@ class Episode:
         supports: Class → rows.
         with_texts: The classes' texts take part, where there are any.
         queries: Query rows; each of a class of the episode.
+        uploaded: Class → (n, dim) embeddings of supports that are not of the gallery; the class may be a new one.
     """
 
     pool: Pool
@@ -100,6 +101,12 @@ class Episode:
     supports: Mapping[str, Sequence[int]]
     with_texts: bool = True
     queries: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    uploaded: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[str]:
+        """All classes, sorted: the order of the probabilities."""
+        return sorted({*self.supports, *self.uploaded})
 
     @cached_property
     def classifier(self) -> FewShotClassifier:
@@ -108,17 +115,18 @@ class Episode:
         Raises:
             CrossModalError: A method that needs what is not there.
         """
-        classes = sorted(self.supports)
-        rows = [row for label in classes for row in self.supports[label]]
-        labels = [label for label in classes for _ in self.supports[label]]
+        classes = self.classes
+        labels = [label for label in sorted(self.supports) for _ in self.supports[label]]
+        labels += [label for label, vectors in self.uploaded.items() for _ in vectors]
+        vectors = np.concatenate([self.pool.matrix.vectors[self.support_rows], *self.uploaded.values()])
         texts = self._texts(classes)
         made = METHODS[self.method](texts=texts, classes=classes if texts is not None else None)
         made.set_params(metric=self.pool.metric)
-        return made.fit(self.pool.matrix.vectors[rows] if rows else None, np.array(labels, object) if rows else None)
+        return made.fit(vectors if labels else None, np.array(labels, object) if labels else None)
 
     @property
     def support_rows(self) -> np.ndarray:
-        """Rows in the order in which the classifier knows them."""
+        """Rows in the order in which the classifier knows them; the uploaded supports come after them."""
         return np.array([row for label in sorted(self.supports) for row in self.supports[label]], np.int64)
 
     def probabilities(self, vectors: np.ndarray) -> np.ndarray:
@@ -158,7 +166,7 @@ class Episode:
         following = next((row for row in free if row > old), free[0])
         mended = [following if at == place else row for at, row in enumerate(self.supports[label])]
         supports = {**self.supports, label: mended}
-        return Episode(self.pool, self.method, supports, self.with_texts, self._without(self.queries, mended))
+        return replace(self, supports=supports, queries=self._without(self.queries, mended))
 
     def _without(self, queries: np.ndarray, rows: Sequence[int]) -> np.ndarray:
         return queries[~np.isin(queries, np.asarray(rows))]

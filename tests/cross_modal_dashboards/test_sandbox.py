@@ -1,5 +1,7 @@
 """The few-shot sandbox: draws that a link repeats, predictions of the library's own classifiers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toys.shapes import shapes
@@ -111,3 +113,28 @@ def test_a_class_without_another_picture_keeps_its_support(pool: Pool) -> None:
     episode = Episode(pool, "prototypes", {label: rows.tolist()})
     with pytest.raises(CrossModalError, match="found all of them in use"):
         episode.swapped(label, 0)
+
+
+def test_uploaded_supports_count_like_any_other_and_may_be_a_class_of_their_own(pool: Pool) -> None:
+    classes = sorted(pool.classes(3, 2, 0))
+    episode = draw(pool, "nearest_neighbours", classes, 2, 0, with_texts=False)
+    query = int(episode.queries[0])
+    own = replace(episode, uploaded={"mine": pool.matrix.vectors[[query]]})
+    assert own.classes == sorted([*classes, "mine"])
+    chances = own.probabilities(pool.matrix.vectors[[query]])
+    assert own.classes[int(chances[0].argmax())] == "mine"  # it is the picture itself
+    assert len(own.doubtful()) == len(episode.support_rows) + 1
+    more = replace(episode, uploaded={classes[0]: pool.matrix.vectors[[query]]})
+    assert more.classes == classes
+    labels = pool.matrix.column("label")
+    rows = [*episode.support_rows, query]
+    direct = METHODS["nearest_neighbours"]().set_params(metric=pool.metric)
+    direct.fit(pool.matrix.vectors[rows], np.array([*labels[episode.support_rows], classes[0]], object))
+    others = pool.matrix.vectors[episode.queries]
+    assert more.probabilities(others) == pytest.approx(direct.predict_proba(others))
+
+
+def test_a_swap_keeps_what_was_uploaded(pool: Pool) -> None:
+    episode = draw(pool, "prototypes", pool.classes(3, 2, 0), 2, 0)
+    own = replace(episode, uploaded={"mine": pool.matrix.vectors[:1]})
+    assert list(own.swapped(next(iter(own.supports)), 0).uploaded) == ["mine"]

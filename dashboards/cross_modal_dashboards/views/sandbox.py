@@ -1,5 +1,7 @@
 """The few-shot sandbox: choose classes and supports, and see at once what a method makes of other pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -14,6 +16,7 @@ from cross_modal_dashboards.sandbox import QUICK, Episode, Pool, draw, over_shot
 from cross_modal_dashboards.uploaded_picture import checked_picture
 
 DRAWS = 20
+PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 
 choice = chosen()
 st.title("Few-shot sandbox")
@@ -48,6 +51,18 @@ try:
         label, _, place = swap.rpartition(":")
         if label in episode.supports and place.isdigit() and int(place) < len(episode.supports[label]):
             episode = episode.swapped(label, int(place))
+    with st.expander("Supports of your own"):
+        own = st.text_input("Their class", key="own", help="A class of the episode, or a new one")
+        files = st.file_uploader(
+            "Pictures", PICTURES, accept_multiple_files=True, key="own pictures",
+            help="Not kept, and not part of the link", disabled=model.twin.image is None,
+        )  # fmt: skip
+    own_pictures = [checked_picture(each.getvalue(), each.name) for each in files or []]
+    if own_pictures and own.strip():
+        embedded = embed_pair_items(model.twin, Items.of(images=own_pictures, source="upload"))
+        episode = replace(episode, uploaded={own.strip(): embedded})
+    elif own_pictures:
+        st.caption("Say which class your pictures are of.")
     accuracy = episode.accuracy
 except CrossModalError as error:
     stop_with(error)
@@ -73,11 +88,18 @@ rows = episode.support_rows
 try:
     margins = episode.doubtful()
 except CrossModalError:
-    margins = np.full(len(rows), np.nan)
+    margins = np.full(len(rows) + sum(map(len, episode.uploaded.values())), np.nan)
 states = ["wrong" if margin < 0 else "plain" for margin in margins.tolist()]
 notes = ["the others take it for another class" if margin < 0 else "" for margin in margins.tolist()]
-clicked = tiles(picture_tiles(rows, [str(labels[row]) for row in rows], notes, states), key="supports")
-if clicked is not None:
+supports = picture_tiles(rows, [str(labels[row]) for row in rows], notes, states)
+supports += [
+    ClickTile(f"own {place}", label, "uploaded", notes[place], f"{label}: uploaded", own_pictures[place - len(rows)],
+              (), states[place])
+    for label, vectors in episode.uploaded.items()
+    for place in range(len(rows), len(rows) + len(vectors))
+]  # fmt: skip
+clicked = tiles(supports, key="supports")
+if clicked is not None and clicked.isdigit():
     row = int(clicked)
     of_class = str(labels[row])
     at = list(episode.supports[of_class]).index(row)
@@ -85,9 +107,9 @@ if clicked is not None:
     st.rerun()
 
 st.subheader("What it says of other pictures")
-upload = st.file_uploader("Your own query", ["png", "jpg", "jpeg", "webp", "bmp", "gif"], key="upload",
+upload = st.file_uploader("Your own query", PICTURES, key="upload",
                           help="Not kept, and not part of the link", disabled=model.twin.image is None)  # fmt: skip
-order = sorted(episode.supports)
+order = episode.classes
 
 
 def explain(fitted: Episode, vector: np.ndarray) -> None:
@@ -102,12 +124,7 @@ def explain(fitted: Episode, vector: np.ndarray) -> None:
         st.caption("This method's score is no sum of votes.")
         return
     strongest = np.argsort(-shares)[:5]
-    chosen_rows = fitted.support_rows[strongest]
-    given = [f"{shares[each]:+.3f}" for each in strongest]
-    tiles(
-        picture_tiles(chosen_rows, [str(labels[row]) for row in chosen_rows], given, ["plain"] * len(given)),
-        key="votes",
-    )
+    tiles([replace(supports[each], score=f"{shares[each]:+.3f}", state="plain") for each in strongest], key="votes")
 
 
 if upload is not None:

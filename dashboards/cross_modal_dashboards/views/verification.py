@@ -139,7 +139,7 @@ def cards(nearest: pd.DataFrame) -> list[PairCard]:
     """The pairs as cards, with pictures where the gallery is at hand."""
     ids = [str(name) for name in [*nearest["id_a"], *nearest["id_b"]]]
     try:
-        shown = sides(resources.gallery(choice.gallery), ids)
+        shown = sides(resources.gallery(choice.own_gallery), ids)  # its pairs are of the run's own items
     except CrossModalError as error:
         st.caption(f"No pictures: {error}")
         shown = sides(None, ids)
