@@ -73,14 +73,13 @@ except CrossModalError as error:
 st.markdown(f"**{len(found.hits)} nearest** to")
 st.text(in_words(query))
 st.caption(found.badge(len(gallery)))
+others = [hit.id for hit in found.hits if hit.id != identity]
+plain = bool(identity) != bool(text) and not (without or equation or pictures)
+if others and plain:  # of a mix there is no one thing to lay beside a match
+    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None)
+    st.markdown(f"[What made the best match]({link})")
 clicked = tiles(hit_tiles(gallery, found.hits), key="tiles", pressed=identity or None)
 if clicked is not None:
     st.session_state["next"] = clicked
     st.rerun()
-others = [hit.id for hit in found.hits if hit.id != identity]
-if (
-    others and bool(identity) != bool(text) and not (without or equation or pictures)
-):  # of a mix there is no one thing to lay beside a match
-    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None)
-    st.markdown(f"[What made the best match]({link})")
 st.download_button("Download as CSV", as_csv(found.hits), "matches.csv", "text/csv", on_click="ignore")
