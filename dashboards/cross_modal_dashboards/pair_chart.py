@@ -9,7 +9,7 @@ from cross_modal.explanation.deletion import Deletion
 
 POINTED, RANDOM = "parts pointed at", "parts at random"
 BLUE, ORANGE = "#2f8fce", "#d55e00"  # as on the verification bench
-HEIGHT = 220
+HEIGHT = 280
 
 
 def deletion_chart(curves: Deletion) -> alt.Chart:
@@ -27,19 +27,19 @@ def deletion_chart(curves: Deletion) -> alt.Chart:
     colour = alt.Color(
         "hidden:N",
         scale=alt.Scale(domain=[POINTED, RANDOM], range=[ORANGE, BLUE]),
-        legend=alt.Legend(title="hidden", orient="top"),
+        legend=alt.Legend(title=None, orient="top"),
     )
     return (
         alt.Chart(table)
         .mark_line(point=True, strokeWidth=2)
         .encode(
-            x=alt.X("share:Q", title="share hidden", axis=alt.Axis(format="%")),
+            x=alt.X("share:Q", title="share hidden", axis=alt.Axis(format="%", tickCount=5)),
             y=alt.Y("score:Q", scale=alt.Scale(zero=False)),
             color=colour,
             strokeDash=alt.StrokeDash(
                 "hidden:N",
                 scale=alt.Scale(domain=[POINTED, RANDOM], range=[[1, 0], [5, 3]]),
-                legend=alt.Legend(title="hidden", orient="top"),
+                legend=alt.Legend(title=None, orient="top"),
             ),
             tooltip=["hidden:N", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("score:Q", format=".4f")],
         )

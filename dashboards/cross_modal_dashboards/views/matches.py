@@ -82,15 +82,14 @@ shown_items = [(name, picture) for name, picture in zip(known, gallery.thumbnail
 if shown_items:
     st.image([picture for _, picture in shown_items], caption=[name for name, _ in shown_items], width=96)
 st.caption(found.badge(len(gallery)))
+others = [hit.id for hit in found.hits if hit.id != identity]
+plain = bool(identity) != bool(text) and not (without or equation or pictures)
+if others and plain:  # of a mix there is no one thing to lay beside a match
+    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None,
+                     gallery=st.query_params.get(GALLERY))  # fmt: skip
+    st.markdown(f"[What made the best match]({link})")
 clicked = tiles(hit_tiles(gallery, found.hits), key="tiles")
 if clicked is not None:
     st.session_state["next"] = clicked
     st.rerun()
-others = [hit.id for hit in found.hits if hit.id != identity]
-if (
-    others and bool(identity) != bool(text) and not (without or equation or pictures)
-):  # of a mix there is no one thing to lay beside a match
-    link = pair_link(choice.run.run_id, identity or None, others[0], text_a=text or None,
-                     gallery=st.query_params.get(GALLERY))  # fmt: skip
-    st.markdown(f"[What made the best match]({link})")
 st.download_button("Download as CSV", as_csv(found.hits), "matches.csv", "text/csv", on_click="ignore")
