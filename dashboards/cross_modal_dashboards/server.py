@@ -83,6 +83,7 @@ def settings(host: str, port: int, names: Sequence[str]) -> dict[str, Any]:
         "server.fileWatcherType": "none",
         "runner.magicEnabled": False,
         "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
         "client.toolbarMode": "viewer",
         "browser.gatherUsageStats": False,
     }

@@ -78,6 +78,7 @@ def test_no_statistics_are_sent_and_uploads_are_small() -> None:
     assert found["browser.gatherUsageStats"] is False
     assert found["server.maxUploadSize"] == 10
     assert found["client.showErrorDetails"] == "none"
+    assert found["client.showErrorLinks"] is False
 
 
 def test_the_package_needs_no_file_of_the_repository() -> None:

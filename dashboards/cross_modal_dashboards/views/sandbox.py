@@ -91,7 +91,7 @@ except CrossModalError:
     margins = np.full(len(rows) + sum(map(len, episode.uploaded.values())), np.nan)
 states = ["wrong" if margin < 0 else "plain" for margin in margins.tolist()]
 notes = ["the others take it for another class" if margin < 0 else "" for margin in margins.tolist()]
-supports = picture_tiles(rows, [str(labels[row]) for row in rows], notes, states)
+supports = picture_tiles(rows, [str(labels[row]) for row in rows], notes[: len(rows)], states[: len(rows)])
 supports += [
     ClickTile(f"own {place}", label, "uploaded", notes[place], f"{label}: uploaded", own_pictures[place - len(rows)],
               (), states[place])
