@@ -230,7 +230,8 @@ def _nearest(path: str, grammar: Mapping[str, str]) -> str:
     """What to say about an unknown option: the nearest known one, by its whole path or by its last word."""
     near = difflib.get_close_matches(path, grammar, n=1, cutoff=0.75)
     if not near:
-        last = {known.rsplit(".", 1)[-1]: known for known in grammar}
+        deepest_first = sorted(grammar, key=lambda known: -known.count("."))  # of equal words the shallowest is meant
+        last = {known.rsplit(".", 1)[-1]: known for known in deepest_first}
         near = [last[word] for word in difflib.get_close_matches(path.rsplit(".", 1)[-1], last, n=1, cutoff=0.75)]
     return f" (did you mean --{near[0]}?)" if near else " (--help lists them)"
 

@@ -1,6 +1,7 @@
 """A tiny demo, trained once and looked at from all sides; then evaluated."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -194,18 +195,18 @@ def test_evaluate_scores_lakes_runs(trained: Path, report: dict[str, Any], tmp_p
     assert main([*words, "--lake-runs", str(tmp_path / "runs.csv")]) == 2
 
 
-def test_interrupted_training_ends_killed_and_says_where_its_checkpoint_is(
+def test_interrupted_training_ends_killed_and_says_how_to_go_on(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from cross_modal_mlflow.progress import Progress
 
     def interrupt(self: Progress, step: int, metrics: dict[str, float]) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Progress, "on_step", interrupt)
     assert main(["demo", "--config", "tiny.yaml"]) == 130
     (line,) = capsys.readouterr().err.splitlines()
-    assert "ended KILLED; last.pt is in" in line
+    assert "ended KILLED; go on with: cross-modal train --resume " in line
     store = open_store()
     (latest,) = store.client.search_runs([store.experiment_id], max_results=1)
     assert latest.info.status == "KILLED"
