@@ -254,7 +254,9 @@ class TrainingConfig:
         gradient_clip: Largest gradient norm; 0 switches it off.
         micro_batch: Most pictures or texts of a batch that are encoded at a time; the loss still sees the whole batch.
             Saves memory and costs a second forward pass; 0 encodes all at once.
-        precision: "32-true" or "bf16-mixed" (the loss is in float32 either way).
+        activation_checkpointing: Keep only what goes in and out of the trunks' blocks, and compute the rest again for
+            the gradient: less memory, a third more time.
+        precision: "32-true", "bf16-mixed" or "16-mixed" (the loss is in float32 always).
         accelerator: "auto", "cpu" or "cuda".
         validate_every: Steps between validations.
         checkpoint_every: Steps between checkpoints that a killed training goes on from, besides one at each validation
@@ -277,7 +279,8 @@ class TrainingConfig:
     warm_up: int = 60
     gradient_clip: float = 1.0
     micro_batch: int = 0
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    activation_checkpointing: bool = False
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     validate_every: int = 250
     checkpoint_every: int = 0

@@ -9,11 +9,12 @@ Setup", RepL4NLP 2021). It costs one more forward pass, and memory for one micro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cross_modal.encoders.tokens import Tokens
 
@@ -53,7 +54,7 @@ class CachedEmbeddings:
         (2, 3)
     """
 
-    def __init__(self, model: nn.Module | Any, image: Given, text: Given, size: int) -> None:
+    def __init__(self, model: Callable[[Given, Given], Any], image: Given, text: Given, size: int) -> None:
         self._model = model
         self._parts: list[_Part] = []
         self.image, self.text = (self._embedded(side, inputs, size) for side, inputs in enumerate((image, text)))
@@ -85,18 +86,6 @@ class CachedEmbeddings:
     def _embed(self, side: int, inputs: Tensor | Tokens) -> Tensor:
         given = (inputs, None) if side == 0 else (None, inputs)
         return self._model(*given)[side]
-
-
-def batch_statistics(model: nn.Module) -> str | None:
-    """The first layer that normalises by the statistics of a batch and is trained; None where there is none.
-
-    >>> batch_statistics(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))), batch_statistics(nn.Linear(2, 2))
-    ('1 (BatchNorm1d)', None)
-    """
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and any(p.requires_grad for p in layer.parameters()):
-            return f"{name} ({type(layer).__name__})"
-    return None
 
 
 def _rows(inputs: Tensor | Tokens) -> int:

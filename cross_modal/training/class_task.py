@@ -15,6 +15,7 @@ from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.objectives.cross_modal_loss import CrossModalLoss
 from cross_modal.objectives.pair_head import PairHead
 from cross_modal.training.inputs import StepInputs, TrainingInputs
+from cross_modal.training.processes import Processes
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import StepOutput
 from cross_modal.training.validation import Measure, Validation
@@ -31,6 +32,7 @@ class ClassTask:
         shared: What several trainings on the same items have in common.
         device: Where the loss goes.
         measure: What is measured of the validation items besides.
+        processes: The processes that train together; None is this one alone.
     """
 
     head: PairHead | None = None
@@ -44,8 +46,9 @@ class ClassTask:
         shared: SharedParts,
         device: torch.device,
         measure: Measure | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        self.inputs = TrainingInputs(shared.split(items, "train"), twin, experiment, store, shared)
+        self.inputs = TrainingInputs(shared.split(items, "train"), twin, experiment, store, shared, processes)
         criterion = CrossModalLoss(experiment.objective, twin.dim, self.inputs.num_classes, normalise=twin.normalise)
         self.device = device
         self.criterion: CrossModalLoss = criterion.to(device)

@@ -23,16 +23,20 @@ from cross_modal.encoders.trunk import ImageTrunk, TextTrunk
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.item_tensors import QUARTERS, ItemTensors
+from cross_modal.training.launched import Launched
+from cross_modal.training.processes import Processes
 from cross_modal.training.shared_parts import SharedParts
 
 
 class StepInputs(NamedTuple):
     """The tensors of one step; a side that the batch lacks is None.
 
+    Of several processes each has the tensors of its own b rows, and the ids of all B.
+
     Attributes:
-        image: (B_i, C, H, W) float pixels, augmented and normalised, or a frozen trunk's tokens of them.
+        image: (b_i, C, H, W) float pixels, augmented and normalised, or a frozen trunk's tokens of them.
         image_ids: (B_i,) int64 class ids.
-        text: (B_t, L) int64 token ids, or a frozen trunk's tokens.
+        text: (b_t, L) int64 token ids, or a frozen trunk's tokens.
         text_ids: (B_t,) int64 class ids.
     """
 
@@ -42,9 +46,14 @@ class StepInputs(NamedTuple):
     text_ids: Tensor
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """Pictures and texts of the batch."""
+        return len(self.image_ids), len(self.text_ids)
+
+    @property
     def size(self) -> int:
         """Pictures and texts together."""
-        return len(self.image_ids) + len(self.text_ids)
+        return sum(self.counts)
 
 
 class TrainingInputs(ItemTensors):
@@ -56,6 +65,7 @@ class TrainingInputs(ItemTensors):
         experiment: Batches, augmentation, terms, seed.
         store: Where the tokens of frozen trunks are kept; None encodes them in every step.
         shared: What other trainings on the same items have in common with this one; None shares nothing.
+        processes: The processes that train together; None is this one alone.
 
     Attributes:
         num_classes: Class ids run from 0 to this, turned classes included.
@@ -72,7 +82,9 @@ class TrainingInputs(ItemTensors):
         experiment: Experiment,
         store: FeatureStore | None = None,
         shared: SharedParts | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes(Launched())
         if len(items) and len(items.classes) < 2:
             raise CrossModalError(
                 f"{items.source}: expected at least 2 classes to train on, found {len(items.classes)}: "
@@ -90,14 +102,12 @@ class TrainingInputs(ItemTensors):
     def load(self, step: int) -> StepInputs:
         """The inputs of a step, on the CPU."""
         batch = self.batches.batch(step)
-        image: Tensor | Tokens | None = None
-        text: Tensor | Tokens | None = None
-        if self.pictures is not None and self.image_trunk is not None and len(batch.images):
-            image = self.image(batch.images, step)
-        if self.text_trunk is not None and len(batch.texts):
-            text = self.text(batch.texts, step)
-        image_ids = torch.from_numpy(self.class_ids[batch.images if image is not None else batch.images[:0]])
-        text_ids = torch.from_numpy(self.class_ids[batch.texts if text is not None else batch.texts[:0]])
+        images = batch.images[: None if self.pictures is not None and self.image_trunk is not None else 0]
+        texts = batch.texts[: None if self.text_trunk is not None else 0]
+        own_images, own_texts = self.processes.own(images), self.processes.own(texts)
+        image = self.image(own_images, step) if len(own_images) else None
+        text = self.text(own_texts, step) if len(own_texts) else None
+        image_ids, text_ids = (torch.from_numpy(self.class_ids[rows]) for rows in (images, texts))
         return StepInputs(image, image_ids, text, text_ids)
 
     def stream(self, start: int, stop: int) -> Iterator[StepInputs]:

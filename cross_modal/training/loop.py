@@ -22,19 +22,28 @@ from torch import Tensor, nn
 from cross_modal.configuration import Experiment, TwinConfig
 from cross_modal.data.items import Items
 from cross_modal.data.pairs import Pairs, Triplets
+from cross_modal.data.passes import key_of
 from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
-from cross_modal.training.cached_gradients import CachedEmbeddings, batch_statistics
+from cross_modal.training.activation_checkpointing import checkpoint_activations
+from cross_modal.training.alike import start_alike
+from cross_modal.training.batch_statistics import with_shared_statistics
+from cross_modal.training.cached_gradients import CachedEmbeddings
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.class_task import ClassTask
 from cross_modal.training.interrupts import Interrupts
+from cross_modal.training.launched import Launched
 from cross_modal.training.listener import Listener, Silence
 from cross_modal.training.optimizer import build_optimizer
 from cross_modal.training.pair_task import PairTask
 from cross_modal.training.partial import PartialTraining, twin_settings
+from cross_modal.training.peak_memory import forget_peak_memory, peak_memory
+from cross_modal.training.processes import Processes, joined_processes
+from cross_modal.training.random_states import random_states, restore_random_states
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import Inputs, StepOutput, Task
@@ -44,6 +53,7 @@ from cross_modal.training.validation import SCORE, Measure
 
 BEST, LAST = "best.pt", "last.pt"
 TRUNKS = ("image", "text")  # names of the trunks among a twin's modules
+Embeddings = tuple[Tensor | None, Tensor | None]
 
 
 def train(
@@ -69,15 +79,19 @@ def train(
         resume: Go on from `last.pt`, with the losses that the training would have had without a break.
         resumable: Write `last.pt` at every validation, every `checkpoint_every` steps, and when interrupted.
 
+    Started by `torchrun`, all its processes train one twin. Process 0 alone validates, writes checkpoints and tells the
+    listener; what the others return is their twin after the last step.
+
     Returns:
         The best twin and how it came about.
 
     Raises:
-        CrossModalError: If the data, the settings or the machine do not allow it.
+        CrossModalError: If the data, the settings or the machine do not allow it, or another process has gone.
         TrainingStopped: If training collapsed or the loss is not a number.
     """
-    loop = Loop(experiment, data, Path(folder), listener or Silence(), shared, measure, resumable)
-    return loop.run(resume)
+    with joined_processes() as processes:
+        heard = listener if listener is not None and processes.leads else Silence()
+        return Loop(experiment, data, Path(folder), heard, shared, measure, resumable, processes).run(resume)
 
 
 class Loop:
@@ -92,9 +106,8 @@ class Loop:
         shared: SharedParts | None = None,
         measure: Measure | None = None,
         resumable: bool = True,
+        processes: Processes | None = None,
     ) -> None:
-        from lightning_fabric import Fabric
-
         started = time.perf_counter()
         config = experiment.training
         if config.steps < 1:
@@ -107,7 +120,9 @@ class Loop:
                 f"there are pairs), found {config.monitor!r}"
             )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
-        self.fabric = Fabric(accelerator=config.accelerator, devices=1, precision=config.precision)
+        self.processes = processes or Processes(Launched())
+        self.fabric = self.processes.fabric(config)
+        forget_peak_memory(self.fabric.device)
         shared = shared or SharedParts.alone()
         items = data if isinstance(data, Items) else data.items
         train_items = shared.split(items, "train")
@@ -119,16 +134,23 @@ class Loop:
         twin = shared.twin(twin_config, texts, config.seed, self.fabric.device)
         self.partial = PartialTraining(twin, config, self._message)
         store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
-        self.task = _task(experiment, data, twin, store, shared, self.fabric.device, self._message, measure)
+        twin = with_shared_statistics(
+            twin,
+            processes=self.processes.size,
+            micro_batch=config.micro_batch,
+            device=self.fabric.device,
+            message=self._message,
+        ).to(self.fabric.device)
+        self.task = _task(
+            experiment, data, twin, store, shared, self.fabric.device, self._message, measure, self.processes
+        )
         self.criterion = self.task.criterion
-        optimizer = build_optimizer(twin, self.criterion, config)
         self.twin = twin
-        self.model, self.optimizer = self.fabric.setup(twin, optimizer)
-        if config.micro_batch and (layer := batch_statistics(twin)) is not None:
-            self._message(
-                f"training.micro_batch {config.micro_batch}: {layer} normalises by the statistics of its micro-batch, "
-                "so this is not quite the training that the whole batch at once would be"
-            )
+        optimizer: Any = self.fabric.setup_optimizers(build_optimizer(twin, self.criterion, config))
+        self.optimizer = optimizer
+        if config.activation_checkpointing:
+            checkpoint_activations(twin)
+        start_alike(self.processes, experiment, len(items), twin, self.criterion)
         self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages, head=self.task.head)
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
@@ -137,17 +159,18 @@ class Loop:
         self._data = data
         parts = {"health": self.health, "task": self.task, "progress": self.result}
         precision = self.fabric.strategy.precision
-        self.state = TrainingState(twin, self.criterion, self.optimizer, precision, parts)
+        self.state = TrainingState(twin, self.criterion, optimizer, precision, parts)
 
     def run(self, resume: bool = False) -> TrainingResult:
         """All steps, then the best weights."""
         steps = self.config.steps
-        self.partial.measure_start(self.task.measure)
+        if self.processes.leads:
+            self.partial.measure_start(self.task.measure)
         if resume:
             self._resume()
         first = self.result.steps
         stream = self.task.stream(first, steps)
-        self.model.train()
+        self.twin.train()
         with Interrupts() as interrupts:
             for step in range(first, steps if self.result.stopped is None else first):
                 began = time.perf_counter()
@@ -156,18 +179,27 @@ class Loop:
                 self.listener.on_step(step + 1, metrics)
                 self.result.seconds["training"] += time.perf_counter() - began
                 goes_on = not self._is_validation(step + 1) or self._validate(step + 1)
-                if self.resumable and (interrupts.came or self._is_kept(step + 1)):
+                came = self.processes.any(interrupts.came)
+                if self.resumable and (came or self._is_kept(step + 1)):
                     self._keep_state()
                 interrupts.obey()
+                if came:
+                    raise KeyboardInterrupt("with another process")
                 if not goes_on:
                     break
+        self.result.peak_memory = self.processes.largest(peak_memory(self.fabric.device))
+        if self.processes.leads:
+            self._finish()
+        self.twin.eval()
+        self.criterion.eval()
+        return self.result
+
+    def _finish(self) -> None:
+        """What is left when the steps are done."""
         for notice in self.task.notices():
             self._message(notice)
         self._restore_best()
         self.result.best_score = self.partial.finish(self.task.measure, self.result.best_score)
-        self.twin.eval()
-        self.criterion.eval()
-        return self.result
 
     def _step(self, step: int, inputs: Inputs) -> dict[str, float]:
         """One optimizer step over one batch."""
@@ -178,12 +210,11 @@ class Loop:
         self.optimizer.zero_grad()
         last = self._backward(inputs)
         total = float(last.output.loss.detach())
-        metrics = {"train/loss": total} | _gradient_norms(
-            self.twin
-        )  # before clipping, so that each tower's share shows
+        norms = _gradient_norms(self.twin)  # before clipping, so that each tower's share shows
         norm = self._clip()
         if norm is not None:
-            metrics["train/gradient_norm"] = norm
+            norms["train/gradient_norm"] = norm
+        metrics = {"train/loss": total} | ({} if self._overflowed(norms) else norms)
         metrics |= {f"train/{name}": float(value) for name, value in last.output.parts.items()}
         metrics["train/learning_rate"] = self.config.learning_rate * factor
         logged = step % self.config.log_every == 0 or step + 1 == self.config.steps
@@ -199,16 +230,32 @@ class Loop:
         """Both towers, the loss, and the gradients of both."""
         device, size = self.fabric.device, self.config.micro_batch
         image, text = (None if each is None else each.to(device) for each in (inputs.image, inputs.text))
-        if not size:
-            pictures, texts = self.model(image, text)
+        cached = CachedEmbeddings(self._embedded, image, text, size) if size else None
+        own = self._embedded(image, text) if cached is None else (cached.image, cached.text)
+        pictures, texts = (
+            self.processes.joined(rows, total, self.twin.dim, device)
+            for rows, total in zip(own, inputs.counts, strict=True)
+        )
+        with self.processes.same_draws(key_of(self.config.seed, 7, self.result.steps), device):
             found = self.task.loss(pictures, texts, inputs)
+        if found.output.loss.requires_grad:  # not in a process without a row of its own
             self.fabric.backward(found.output.loss)
-            return found
-        cached = CachedEmbeddings(self.model, image, text, size)
-        found = self.task.loss(cached.image, cached.text, inputs)
-        self.fabric.backward(found.output.loss)
-        cached.backward()
+        if cached is not None:
+            cached.backward()
+        learned = [p for p in self.twin.parameters() if p.requires_grad]
+        self.processes.sum_gradients(learned, [p for p in self.criterion.parameters() if p.requires_grad])
+        self.fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         return found
+
+    def _embedded(self, image: Tensor | Tokens | None, text: Tensor | Tokens | None) -> Embeddings:
+        """Both towers, in the training's precision; embeddings are float32."""
+        with self.fabric.autocast():
+            return self.twin(image, text)
+
+    def _overflowed(self, norms: dict[str, float]) -> bool:
+        """Whether scaled float16 gradients were too large: the scaler then skips the step and scales by less."""
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        return scaler is not None and scaler.get_scale() > 1 and not all(map(math.isfinite, norms.values()))
 
     def _clip(self) -> float | None:
         """Clips the gradients of twin and loss together; returns the norm before."""
@@ -221,7 +268,11 @@ class Loop:
         return done == self.config.steps or done % self.config.validate_every == 0
 
     def _validate(self, done: int) -> bool:
-        """Validates, keeps the best; false when patience has run out."""
+        """Validates, in process 0, and keeps the best; false, in all, when patience has run out."""
+        goes_on = self._validated(done) if self.processes.leads else False
+        return self.processes.any(goes_on)
+
+    def _validated(self, done: int) -> bool:
         began = time.perf_counter()
         metrics = self.task.measure(self.twin)
         self.result.seconds["validation"] += time.perf_counter() - began
@@ -253,8 +304,11 @@ class Loop:
 
     def _keep_state(self) -> None:
         """Writes `last.pt`; a full disk costs the training nothing but this checkpoint."""
+        draws = self.processes.collected(random_states())
+        if not self.processes.leads:
+            return
         self.listener.on_checkpoint(self.result.steps)
-        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self._fingerprint}
+        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self._fingerprint, "draws": draws[1:]}
         try:
             save_checkpoint(self.folder / LAST, content)
         except CrossModalError as error:
@@ -262,11 +316,21 @@ class Loop:
 
     def _resume(self) -> None:
         """Goes on from `last.pt`."""
-        kept = load_checkpoint(self.folder / LAST)
-        if "fingerprint" not in kept:
-            raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
-        check_fingerprint(kept["fingerprint"], self._fingerprint)
+        kept = None
+        if self.processes.leads:
+            kept = load_checkpoint(self.folder / LAST)
+            if "fingerprint" not in kept:
+                raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
+            check_fingerprint(kept["fingerprint"], self._fingerprint)
+        kept = self.processes.told(kept)
+        own = torch.get_rng_state()
         self.state.restore(kept, strict=not self.twin.frozen)
+        if not self.processes.leads:
+            draws = kept.get("draws", [])
+            if self.processes.rank <= len(draws):
+                restore_random_states(draws[self.processes.rank - 1])
+            else:  # there were fewer processes then
+                torch.set_rng_state(own)
         self._message(f"resumed after step {self.result.steps}")
 
     def _save(self, name: str) -> None:
@@ -303,11 +367,12 @@ def _task(
     device: torch.device,
     message: Callable[[str], None],
     measure: Measure | None,
+    processes: Processes,
 ) -> Task:
     """What is trained on: pairs where the data is pairs or the settings make them of classes."""
     if isinstance(data, Items) and not experiment.pairs.from_classes:
-        return ClassTask(experiment, data, twin, store, shared, device, measure)
-    return PairTask(experiment, data, twin, store, shared, device, message, measure)
+        return ClassTask(experiment, data, twin, store, shared, device, measure, processes)
+    return PairTask(experiment, data, twin, store, shared, device, message, measure, processes)
 
 
 def _learned(twin: TwinEncoder) -> dict[str, Tensor]:

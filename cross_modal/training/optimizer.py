@@ -51,7 +51,7 @@ def build_optimizer(twin: TwinEncoder, criterion: nn.Module, config: TrainingCon
             for (rate, decay), parameters in groups.items()
         ],
         betas=(0.9, 0.98),
-        fused=True,
+        fused=config.precision != "16-mixed",  # fused, it would undo the scaling itself, too late for clipping
     )
 
 

@@ -20,6 +20,8 @@ from cross_modal.encoders.feature_store import FeatureStore
 from cross_modal.encoders.tokens import Tokens
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.training.item_tensors import ItemTensors
+from cross_modal.training.launched import Launched
+from cross_modal.training.processes import Processes
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.verification.pair_embedding import seen_by
 
@@ -39,10 +41,12 @@ class DrawnRows(NamedTuple):
 class PairStep(NamedTuple):
     """The tensors of one step over N distinct items; a side that they lack is None.
 
+    Of several processes each has the tensors of its own b rows, and the places, items and verdicts of all.
+
     Attributes:
-        image: (B_i, C, H, W) float pixels, augmented and normalised, or a frozen trunk's tokens of them.
+        image: (b_i, C, H, W) float pixels, augmented and normalised, or a frozen trunk's tokens of them.
         image_places: (B_i,) int64: which of the N items each picture belongs to.
-        text: (B_t, L) int64 token ids, or a frozen trunk's tokens.
+        text: (b_t, L) int64 token ids, or a frozen trunk's tokens.
         text_places: (B_t,) int64: which of the N items each text belongs to.
         items: N.
         ends: Two or three tensors (P,) int64: the items of each pair or triplet.
@@ -58,9 +62,14 @@ class PairStep(NamedTuple):
     verdicts: Tensor | None
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """Pictures and texts of the batch."""
+        return len(self.image_places), len(self.text_places)
+
+    @property
     def size(self) -> int:
         """Pictures and texts together."""
-        return len(self.image_places) + len(self.text_places)
+        return sum(self.counts)
 
 
 class PairInputs(ItemTensors):
@@ -73,6 +82,7 @@ class PairInputs(ItemTensors):
         draw: Which pairs a step has.
         store: Where the tokens of frozen trunks are kept; None encodes them in every step.
         shared: What other trainings on the same items have in common with this one; None shares nothing.
+        processes: The processes that train together; None is this one alone.
 
     Raises:
         CrossModalError: An item that the twin has no trunk for.
@@ -86,7 +96,9 @@ class PairInputs(ItemTensors):
         draw: Callable[[int], DrawnRows],
         store: FeatureStore | None = None,
         shared: SharedParts | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes(Launched())
         self.pictured, self.worded = seen_by(twin, items)
         super().__init__(items, twin, experiment, store, shared)
         self.draw = draw
@@ -98,10 +110,11 @@ class PairInputs(ItemTensors):
         rows, places = np.unique(np.concatenate(drawn.ends), return_inverse=True)
         ends = tuple(torch.from_numpy(part) for part in np.split(places.astype(np.int64), len(drawn.ends)))
         pictured, worded = (np.flatnonzero(has[rows % self.rows]) for has in (self.pictured, self.worded))
+        own_images, own_texts = rows[self.processes.own(pictured)], rows[self.processes.own(worded)]
         return PairStep(
-            image=self.image(rows[pictured], step) if len(pictured) else None,
+            image=self.image(own_images, step) if len(own_images) else None,
             image_places=torch.from_numpy(pictured),
-            text=self.text(rows[worded] % self.rows, step) if len(worded) else None,
+            text=self.text(own_texts % self.rows, step) if len(own_texts) else None,
             text_places=torch.from_numpy(worded),
             items=len(rows),
             ends=ends,

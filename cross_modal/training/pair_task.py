@@ -27,8 +27,10 @@ from cross_modal.objectives.pair_loss import PairLoss
 from cross_modal.pair_configuration import PairBatchConfig
 from cross_modal.training.hard_negatives import HardNegatives
 from cross_modal.training.item_tensors import QUARTERS
+from cross_modal.training.launched import Launched
 from cross_modal.training.pair_inputs import DrawnRows, PairInputs, PairStep, item_embeddings
 from cross_modal.training.pair_validation import PairValidation
+from cross_modal.training.processes import Processes
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import StepOutput
 from cross_modal.training.validation import SCORE, Measure, Validation
@@ -50,6 +52,7 @@ class PairTask:
         device: Where the loss goes.
         message: Told how many pairs of which verdict there are.
         measure: What is measured of the validation items besides, where they have classes.
+        processes: The processes that train together; None is this one alone.
 
     Raises:
         CrossModalError: Settings or data that give no pairs to learn from.
@@ -65,8 +68,9 @@ class PairTask:
         device: torch.device,
         message: Message,
         measure: Measure | None = None,
+        processes: Processes | None = None,
     ) -> None:
-        self.twin, self.device = twin, device
+        self.twin, self.device, self.processes = twin, device, processes or Processes(Launched())
         self.criterion: PairLoss = PairLoss(experiment.pairs.objective, twin.dim, twin.normalise).to(device)
         self.head: PairHead | None = self.criterion.head
         self.mining: HardNegatives | None = None
@@ -81,8 +85,15 @@ class PairTask:
         """The inputs of steps start … stop − 1; what is near is looked up anew in between."""
         if self.mining is None:
             return self.inputs.stream(start, stop)
-        mining = self.mining
-        return self.inputs.stream(start, stop, self.every, lambda step: mining.refresh(self.twin, step))
+        return self.inputs.stream(start, stop, self.every, self._look_anew)
+
+    def _look_anew(self, step: int) -> None:
+        """Looks up what is near, in process 0: all must draw the same pairs."""
+        assert self.mining is not None
+        if self.processes.leads:
+            self.mining.refresh(self.twin, step)
+        if self.processes.size > 1:
+            self.mining.load_state_dict(self.processes.told(self.mining.state_dict() if self.processes.leads else None))
 
     def loss(self, image: Tensor | None, text: Tensor | None, inputs: PairStep) -> StepOutput:
         """The loss of the step's pairs."""
@@ -160,7 +171,7 @@ class PairTask:
                 tuple(end[rows] for end in train.ends), None if train.verdicts is None else train.verdicts[rows]
             )
 
-        self.inputs = PairInputs(train.items, self.twin, experiment, draw, store, shared)
+        self.inputs = PairInputs(train.items, self.twin, experiment, draw, store, shared, self.processes)
 
     def _from_classes(
         self,
@@ -198,7 +209,7 @@ class PairTask:
         if measure is not None:
             items = shared.split(data, "validation")
             self.besides = Validation(items, self.twin, experiment, store, shared, measure)
-        self.inputs = PairInputs(train, self.twin, experiment, draw, store, shared)
+        self.inputs = PairInputs(train, self.twin, experiment, draw, store, shared, self.processes)
         if config.refresh and config.hard_negatives:
             self.mining = HardNegatives(pairs, self.inputs)
 

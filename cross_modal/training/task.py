@@ -29,6 +29,10 @@ class Inputs(Protocol):
         """What the twin takes of the texts."""
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """Pictures and texts of the batch, those of other processes included."""
+
+    @property
     def size(self) -> int:
         """Pictures and texts together."""
 

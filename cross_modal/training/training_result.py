@@ -27,6 +27,8 @@ class TrainingResult:
         parameters: Trainable parameters.
         messages: All notices and warnings.
         head: The verification head that was trained with the twin, as it was at the best step; None without one.
+        peak_memory: Most memory that training held, in gigabytes: the GPU's, or the process's where there is none; of
+            several processes the one that held most.
     """
 
     twin: TwinEncoder
@@ -38,6 +40,7 @@ class TrainingResult:
     parameters: int = 0
     messages: list[str] = field(default_factory=list)
     head: PairHead | None = None
+    peak_memory: float = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """How far training has come, as primitives: what a resumed one goes on with."""

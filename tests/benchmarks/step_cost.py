@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         loop = Loop(experiment, items, Path(folder), Silence())
         hand = HandWritten(experiment, loop)
-        loop.model.train()
+        loop.twin.train()
         stream = loop.task.stream(0, STEPS)
         seconds: dict[str, list[float]] = {"ours": [], "hand": []}
         for step in range(STEPS):

@@ -141,7 +141,7 @@ def test_a_step_of_the_loop_is_the_step_of_the_undivided_batch(
     for micro_batch in (0, size):
         settings = kind(experiment(steps=3, micro_batch=micro_batch))
         loop = Loop(settings, shapes(), tmp_path, Silence())
-        loop.model.train()
+        loop.twin.train()
         for layer in loop.twin.modules():  # statistics of a batch would differ: here they are those of the start
             if isinstance(layer, nn.BatchNorm2d):
                 layer.eval()

@@ -1,0 +1,126 @@
+"""Ten steps of the training loop in each of several processes, for comparison with one: `torchrun rank_steps.py OUT`.
+
+Batch norms use the statistics that they started with, as in a trunk without batch statistics. Writes OUT/RANK.pt: kind
+→ losses, parts of the losses, gradients of the first steps, and the weights after the last.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from toys.judged import sentences, text_experiment
+from toys.shapes import experiment, shapes
+
+from cross_modal.configuration import Experiment, MemoryConfig, PartConfig, TermWeights
+from cross_modal.data.items import Items
+from cross_modal.training.listener import Silence
+from cross_modal.training.loop import Loop
+from cross_modal.training.processes import joined_processes
+
+STEPS = 10
+
+
+def plain(**training: object) -> tuple[Experiment, Items]:
+    """Nine classes: eighteen pictures, and nine texts, which two processes share unevenly."""
+    settings = experiment(steps=STEPS, **training)
+    settings.batch.classes = 9
+    settings.health.stop_on_collapse = False  # untrained statistics make embeddings nearly alike at first
+    return settings, shapes()
+
+
+def micro_batches() -> tuple[Experiment, Items]:
+    """As `plain`, five rows at a time."""
+    return plain(micro_batch=5)
+
+
+def memory_and_miner() -> tuple[Experiment, Items]:
+    """A miner and a memory, which must see the whole batch."""
+    settings, items = plain()
+    settings.objective.loss = PartConfig("TripletMarginLoss", {"margin": 0.2})
+    settings.objective.miner = PartConfig("TripletMarginMiner", {"margin": 0.3, "type_of_triplets": "all"})
+    settings.objective.memory = MemoryConfig(size=64, warm_up=2)
+    return settings, items
+
+
+def own_parameters() -> tuple[Experiment, Items]:
+    """A loss that learns proxies of its own."""
+    settings, items = plain()
+    settings.objective.loss = PartConfig("ProxyAnchorLoss")
+    return settings, items
+
+
+def pairs() -> tuple[Experiment, Items]:
+    """Pairs of classes."""
+    settings, items = plain()
+    settings.pairs.from_classes, settings.pairs.batch.pairs, settings.pairs.refresh = True, 15, 0
+    return settings, items
+
+
+def hard_negatives() -> tuple[Experiment, Items]:
+    """What is near is looked up anew every four steps; the order of near classes may hang on the last bit."""
+    settings, items = pairs()
+    settings.pairs.refresh, settings.pairs.hard_negatives = 4, 0.5
+    return settings, items
+
+
+def lonely_text() -> tuple[Experiment, Items]:
+    """Of two classes one has a text: process 1 never has any."""
+    settings, items = plain()
+    items = items.split("train")
+    first, second = items.classes[:2]
+    rows = [row for row, label in enumerate(items.labels) if label in (first, second)]
+    chosen = items.take(torch.tensor(rows).numpy())
+    texts = [text if label == first else None for text, label in zip(chosen.texts, chosen.labels, strict=True)]
+    items = Items.of(images=list(chosen.images), texts=texts, labels=list(chosen.labels), splits=["train"] * len(rows))
+    settings.objective.terms = TermWeights(1, 1, 1, 0)
+    return settings, items
+
+
+def texts_alone() -> tuple[Experiment, Items]:
+    """No picture at all."""
+    settings, _ = plain()
+    settings.objective.terms = TermWeights(0, 0, 0, 1)
+    settings.batch.classes = 3
+    return text_experiment(settings), sentences()
+
+
+KINDS: tuple[Callable[[], tuple[Experiment, Items]], ...] = (
+    plain, micro_batches, memory_and_miner, own_parameters, pairs, lonely_text, texts_alone,
+)  # fmt: skip
+ALL_KINDS = (*KINDS, hard_negatives)
+
+
+def steps_of(kind: Callable[[], tuple[Experiment, Items]], folder: Path) -> dict[str, object]:
+    """Trains for ten steps and writes down what came of each."""
+    settings, items = kind()
+    with joined_processes() as processes:
+        loop = Loop(settings, items, folder, Silence(), processes=processes)
+        loop.twin.train()
+        for layer in loop.twin.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval().train = lambda mode=True, layer=layer: layer  # type: ignore[method-assign, misc]
+        losses, parts, gradients = [], [], []
+        backward = loop._backward
+
+        def noted(inputs: object) -> object:
+            found = backward(inputs)
+            named = [*loop.twin.named_parameters(), *loop.criterion.named_parameters()]
+            gradients.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+            parts.append({name: float(value) for name, value in found.output.parts.items()})
+            return found
+
+        loop._backward = noted  # type: ignore[method-assign]
+        for step, inputs in enumerate(loop.task.stream(0, STEPS)):
+            losses.append(loop._step(step, inputs)["train/loss"])
+            loop.result.steps = step + 1
+        weights = {name: value.clone() for name, value in loop.twin.state_dict().items()}
+    return {"losses": losses, "parts": parts, "gradients": gradients, "weights": weights}
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with joined_processes() as together:
+        found = {kind.__name__: steps_of(kind, folder) for kind in ALL_KINDS}
+    torch.save(found, folder / f"{together.rank}.pt")
