@@ -17,6 +17,7 @@ from cross_modal.training.loop import TrainingResult, train
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
+from cross_modal_mlflow.follower import lead
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.pair_data import (
     as_pairs,
@@ -112,6 +113,7 @@ def train_on_pairs(
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         data = read_pair_source(experiment.data, experiment.items)
         pairs = as_pairs(data)
+    lead(experiment, resume is not None)
     tags = experiment_tags(experiment.twin)
     name, known = f"{command} {Path(experiment.data).name}"[:80], {}
     with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:

@@ -28,6 +28,7 @@ from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.mixture import Mixture
 from cross_modal.objectives.pair_head_file import save_pair_head
 from cross_modal.training.loop import LAST, TrainingResult, train
+from cross_modal.training.processes import ProcessLost
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
@@ -35,6 +36,7 @@ from cross_modal_mlflow.class_calibration import calibrate_on_classes, verify_cl
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.explorer_evidence import log_for_explorer
+from cross_modal_mlflow.follower import lead
 from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import Clock, working
@@ -106,6 +108,7 @@ def train_and_evaluate(
         store = open_store()
     with clock.phase("data"), working(console, f"reading {experiment.data}"):
         items = read_items(experiment.data, experiment.items)
+    lead(experiment, resume is not None)
     tags = experiment_tags(experiment.twin, experiment.evaluation)
     name, known = f"{command} {Path(experiment.data).name}"[:80], {}
     with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:
@@ -267,6 +270,7 @@ def log_result(run: TrackedRun, result: TrainingResult, report: Report, notes: l
     """Logs what training and evaluation gave; the metrics are logged with the model."""
     run.metrics({"model/parameters": result.parameters, "training/steps": result.steps}, step=result.best_step)
     run.metrics({"training/best_step": result.best_step}, step=result.best_step)
+    run.metrics({"training/peak_memory_gigabytes": result.peak_memory}, step=result.best_step)
     run.document(report.protocol, "protocol.json")
     run.document(report.metrics, "metrics.json")
     if result.messages or notes:
@@ -281,13 +285,20 @@ def config_yaml(experiment: Experiment) -> str:
 
 @contextmanager
 def keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
-    """An interrupt says how to go on."""
+    """An interrupt, or the end of another process, says how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        again = f"; go on with: cross-modal train --resume {run.run_id}" if (folder / LAST).is_file() else ""
-        interrupt.args = (f"run {run.run_id} ended KILLED{again}",)
+        interrupt.args = (f"run {run.run_id} ended KILLED{_again(folder, run)}",)
         raise
+    except ProcessLost as lost:
+        lost.args = (f"{lost}{_again(folder, run)}",)
+        raise
+
+
+def _again(folder: Path, run: TrackedRun) -> str:
+    """How to go on with a run that was broken off, where it can be gone on with."""
+    return f"; go on with: cross-modal train --resume {run.run_id}" if (folder / LAST).is_file() else ""
 
 
 @contextmanager

@@ -43,6 +43,18 @@ def run(call: Call) -> None:
         options = parse(
             DemoOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="[options]", config=config
         )
+    from cross_modal.training.processes import joined_processes
+    from cross_modal_mlflow.follower import follow
+
+    with joined_processes() as processes:
+        if processes.leads:
+            _lead(call, options)
+        else:
+            follow(processes)
+
+
+def _lead(call: Call, options: DemoOptions) -> None:
+    """The whole job, in the only process or the first."""
     experiment = options.experiment()
     from cross_modal_mlflow.pipeline import train_and_evaluate
     from cross_modal_mlflow.summary import print_lines, print_outcome, stderr, stdout

@@ -19,6 +19,7 @@ examples:
       --objective.miner MultiSimilarityMiner
   cross-modal train --data photos/ --register birds      the better one becomes models:/birds@champion
   cross-modal train --resume RUN_ID                      goes on with a run that was broken off, as if it had not been
+  torchrun --nproc-per-node 2 -m cross_modal_mlflow train --data items.csv       several processes, one twin
   cross-modal train --print_config > experiment.yaml     then: cross-modal train --config experiment.yaml"""
 
 
@@ -39,6 +40,18 @@ def run(call: Call) -> None:
     options = parse(
         TrainOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="--data SOURCE [options]"
     )
+    from cross_modal.training.processes import joined_processes
+    from cross_modal_mlflow.follower import follow
+
+    with joined_processes() as processes:
+        if processes.leads:
+            _lead(call, options)
+        else:
+            follow(processes)
+
+
+def _lead(call: Call, options: TrainOptions) -> None:
+    """The whole job, in the only process or the first."""
     experiment = options.experiment()
     from cross_modal_mlflow.pipeline import train_and_evaluate
     from cross_modal_mlflow.resumed_run import refuse_other_settings, resumed_run
