@@ -182,6 +182,8 @@ class Loop:
                 came = self.processes.any(interrupts.came)
                 if self.resumable and (came or self._is_kept(step + 1)):
                     self._keep_state()
+                if came:
+                    self.processes.leave()
                 interrupts.obey()
                 if came:
                     raise KeyboardInterrupt("with another process")

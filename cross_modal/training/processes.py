@@ -215,18 +215,23 @@ class Processes:
             yield
 
     def failed(self, error: BaseException) -> None:
-        """Tells the others why this process goes."""
+        """Tells the others why this process goes, and goes."""
         if self._watch is not None:
             what = " ".join(str(error).split())
             self._watch.failed(what if isinstance(error, CrossModalError) else f"{type(error).__name__}: {what}")
+            self.leave(torch.cuda.is_available())
 
-    def leave(self) -> None:
-        """This process and the others part."""
+    def leave(self, abruptly: bool = False) -> None:
+        """This process and the others part: from now on it may take its time, and they theirs.
+
+        Args:
+            abruptly: Leave the connections to the end of the process: nccl may wait for one that has gone.
+        """
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
-        if self.size > 1 and dist.is_initialized():
-            dist.destroy_process_group()
+            if dist.is_initialized() and not abruptly:
+                dist.destroy_process_group()
 
     def _meet(self) -> None:
         place = self.place

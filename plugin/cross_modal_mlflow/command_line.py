@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "check the installation and the places that commands write to, and say what to do"),
     "cache": ("cache", "list and prune the feature store: what frozen trunks gave, kept on disk"),
 }
+SEVERAL = ("train", "demo")  # what several processes of `torchrun` do together
 GENERAL_OPTIONS = """\
 every command takes:
   --config FILE.yaml    settings from a file; options on the command line win over it
@@ -155,6 +156,10 @@ def _dispatch(words: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise CrossModalError(f"expected a command ({', '.join(COMMANDS)}), found {name!r}{hint}")
+    if name not in SEVERAL:
+        from cross_modal.training.launched import refuse_several
+
+        refuse_several(name)
     command = importlib.import_module(f"cross_modal_mlflow.commands.{COMMANDS[name][0]}")
     return command.run(Call(name, arguments, json_file)) or 0
 

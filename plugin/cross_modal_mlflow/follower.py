@@ -11,7 +11,8 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from cross_modal.configuration import Experiment
-from cross_modal.data.pairs import kind_of
+from cross_modal.data.items import Items
+from cross_modal.data.pairs import Pairs, Triplets, kind_of
 from cross_modal.data.sources import read_items
 from cross_modal.rebuild import rebuild
 
@@ -49,6 +50,7 @@ def follow(processes: Processes) -> None:
 
     said = processes.told(None)
     experiment = rebuild(Experiment, said["experiment"])
+    data: Items | Pairs | Triplets
     if kind_of(experiment.data) == "items":
         data = read_items(experiment.data, experiment.items)
     else:

@@ -1,7 +1,7 @@
 """Ten steps of the training loop in each of several processes, for comparison with one: `torchrun rank_steps.py OUT`.
 
-Batch norms use the statistics that they started with, as in a trunk without batch statistics. Writes OUT/RANK.pt: kind
-→ losses, parts of the losses, gradients of the first steps, and the weights after the last.
+The trunks have no batch statistics and no kinks, at which the last bit would decide. Writes OUT/RANK.pt: kind → losses,
+parts of the losses, gradients, and the weights after the last step.
 """
 
 import sys
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
 from toys.judged import sentences, text_experiment
 from toys.shapes import experiment, shapes
 
-from cross_modal.configuration import Experiment, MemoryConfig, PartConfig, TermWeights
+from cross_modal.configuration import Experiment, ImageTrunkConfig, MemoryConfig, PartConfig, TermWeights
 from cross_modal.data.items import Items
 from cross_modal.training.listener import Silence
 from cross_modal.training.loop import Loop
@@ -26,7 +25,8 @@ def plain(**training: object) -> tuple[Experiment, Items]:
     """Nine classes: eighteen pictures, and nine texts, which two processes share unevenly."""
     settings = experiment(steps=STEPS, **training)
     settings.batch.classes = 9
-    settings.health.stop_on_collapse = False  # untrained statistics make embeddings nearly alike at first
+    settings.twin.image = ImageTrunkConfig(name="timm:test_vit", size=32, channels=3)
+    settings.health.stop_on_collapse = False  # an untrained trunk makes embeddings nearly alike at first
     return settings, shapes()
 
 
@@ -38,8 +38,8 @@ def micro_batches() -> tuple[Experiment, Items]:
 def memory_and_miner() -> tuple[Experiment, Items]:
     """A miner and a memory, which must see the whole batch."""
     settings, items = plain()
-    settings.objective.loss = PartConfig("TripletMarginLoss", {"margin": 0.2})
-    settings.objective.miner = PartConfig("TripletMarginMiner", {"margin": 0.3, "type_of_triplets": "all"})
+    settings.objective.loss = PartConfig("MultiSimilarityLoss")
+    settings.objective.miner = PartConfig("MultiSimilarityMiner", {"epsilon": 0.3})
     settings.objective.memory = MemoryConfig(size=64, warm_up=2)
     return settings, items
 
@@ -98,9 +98,6 @@ def steps_of(kind: Callable[[], tuple[Experiment, Items]], folder: Path) -> dict
     with joined_processes() as processes:
         loop = Loop(settings, items, folder, Silence(), processes=processes)
         loop.twin.train()
-        for layer in loop.twin.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.eval().train = lambda mode=True, layer=layer: layer  # type: ignore[method-assign, misc]
         losses, parts, gradients = [], [], []
         backward = loop._backward
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def test_ten_steps_of_two_processes_are_those_of_one(kind: Any, ranks: list[dict
             assert one.keys() == other.keys()
             assert one
             for name, gradient in one.items():
-                torch.testing.assert_close(other[name], gradient, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+                torch.testing.assert_close(
+                    other[name], gradient, atol=1e-5, rtol=1e-4, msg=partial("{}: {}".format, name)
+                )
 
 
 @pytest.mark.parametrize("kind", rank_steps.ALL_KINDS, ids=lambda kind: kind.__name__)

@@ -1,0 +1,138 @@
+"""`torchrun -m cross_modal_mlflow train`: several processes, one twin, one run; and what happens when one dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from toys.pairs_on_disk import write_pairs
+from toys.shapes_on_disk import write_shapes
+
+from cross_modal_mlflow.command_line import main
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+EACH_STEP = ["--training.log-every", "1", "--explorer", "false", "--training.accelerator", "cpu"]
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*TORCHRUN, "-m", "cross_modal_mlflow", *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def runs(folder: Path) -> list[Any]:
+    known = client(folder)
+    return list(known.search_runs([each.experiment_id for each in known.search_experiments()]))
+
+
+def losses(folder: Path, run_id: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client(folder).get_metric_history(run_id, "train/loss")]
+
+
+def process(launcher: int, rank: int) -> int:
+    """The process of a rank that `torchrun` started."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(launcher) and f"\0RANK={rank}\0".encode() in (folder / "environ").read_bytes():
+                return int(folder.name)
+        except OSError:  # it has ended meanwhile
+            continue
+    raise AssertionError(f"no process of rank {rank}")
+
+
+def wait_for_checkpoint(folder: Path, running: "subprocess.Popen[str]") -> None:
+    until = time.monotonic() + 120
+    while not list(folder.glob("mlruns/checkpoints/*/last.pt")):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_run_with_one_curve_and_one_voice(workplace: Path) -> None:
+    config = str(write_shapes(workplace))
+    out, error = (running := start(workplace, "train", "--config", config, *EACH_STEP)).communicate(timeout=300)
+    assert running.returncode == 0, error
+    (run,) = runs(workplace)
+    assert run.info.status == "FINISHED"
+    assert [step for step, _ in losses(workplace, run.info.run_id)] == list(range(1, 7))
+    assert run.data.metrics["training/peak_memory_gigabytes"] > 0
+    assert out.count("cross-modal evaluate runs:/") == 1
+    assert error.count("step 6/6") == 1
+    assert error.count("2 processes on a CPU: image.stack.0.1 (BatchNorm2d) normalises by the statistics") == 1
+
+
+@pytest.mark.slow
+def test_pairs_are_trained_on_in_two_processes(workplace: Path) -> None:
+    config = str(write_pairs(workplace))
+    _, error = (running := start(workplace, "train", "--config", config, *EACH_STEP)).communicate(timeout=300)
+    assert running.returncode == 0, error
+    (run,) = runs(workplace)
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_later(workplace: Path, rank: int) -> None:
+    config = str(write_shapes(workplace))
+    settings = [*EACH_STEP, "--training.steps", "4000", "--training.validate-every", "4000"]
+    running = start(workplace, "train", "--config", config, *settings, "--training.checkpoint-every", "5")
+    wait_for_checkpoint(workplace, running)
+    os.kill(process(running.pid, rank), signal.SIGKILL)
+    killed = time.monotonic()
+    _, error = running.communicate(timeout=90)
+    assert time.monotonic() - killed < 60
+    assert running.returncode != 0
+    assert f"process {rank} of 2 ended without a word" in error
+    (run,) = runs(workplace)
+    assert (run.info.status, "--resume" in error) == (("FAILED", True) if rank else ("RUNNING", False))
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_goes_on_after_ctrl_c_bit_for_bit(workplace: Path) -> None:
+    config = str(write_shapes(workplace))
+    settings = [*EACH_STEP, "--training.steps", "300", "--training.validate-every", "100"]
+    _, error = (whole := start(workplace, "train", "--config", config, *settings)).communicate(timeout=300)
+    assert whole.returncode == 0, error
+    (first,) = runs(workplace)
+    running = start(workplace, "train", "--config", config, *settings, "--training.checkpoint-every", "7")
+    wait_for_checkpoint(workplace, running)
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=90)
+    (broken,) = (run for run in runs(workplace) if run.info.run_id != first.info.run_id)
+    assert broken.info.status == "KILLED", error
+    run_id = broken.info.run_id
+    assert f"go on with: cross-modal train --resume {run_id}" in error
+    _, error = (again := start(workplace, "train", "--resume", run_id)).communicate(timeout=300)
+    assert again.returncode == 0, error
+    assert losses(workplace, run_id) == losses(workplace, first.info.run_id)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_the_data_is_said_by_one_process(workplace: Path) -> None:
+    _, error = (running := start(workplace, "train", "--data", "nowhere.csv")).communicate(timeout=120)
+    assert running.returncode != 0
+    assert error.count("cross-modal: nowhere.csv") == 1
+    assert not any("train" in run.data.tags.get("cross_modal.command", "") for run in runs(workplace))
+
+
+def test_other_commands_refuse_several_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in (place | {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}).items():
+        monkeypatch.setenv(name, value)
+    assert main(["index", "--help"]) == 2
+    assert "index: expected one process, found 2 of torchrun" in capsys.readouterr().err
