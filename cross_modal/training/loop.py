@@ -326,7 +326,7 @@ class Loop:
             check_fingerprint(kept["fingerprint"], self._fingerprint)
         kept = self.processes.told(kept)
         own = torch.get_rng_state()
-        self.state.restore(kept, strict=not self.twin.frozen)
+        elsewhere = self.state.restore(kept, strict=not self.twin.frozen)
         if not self.processes.leads:
             draws = kept.get("draws", [])
             if self.processes.rank <= len(draws):
@@ -334,6 +334,8 @@ class Loop:
             else:  # there were fewer processes then
                 torch.set_rng_state(own)
         self._message(f"resumed after step {self.result.steps}")
+        if elsewhere is not None:
+            self._message(elsewhere)
 
     def _save(self, name: str) -> None:
         """Writes a checkpoint of the twin and the loss."""

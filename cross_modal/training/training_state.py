@@ -54,14 +54,18 @@ class TrainingState:
             "precision": dict(self.precision.state_dict()),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
             "random": random_states(),
+            "machine": machine(_device(self.twin)),
         }
 
-    def restore(self, state: Mapping[str, Any], *, strict: bool) -> None:
+    def restore(self, state: Mapping[str, Any], *, strict: bool) -> str | None:
         """Puts a state back.
 
         Args:
             state: What `collect` gave, read from a checkpoint.
             strict: Whether all of the twin's weights were kept.
+
+        Returns:
+            A sentence, where another machine or version wrote it and later losses may differ in their last digits.
 
         Raises:
             CrossModalError: If another version wrote it, or it does not fit.
@@ -80,6 +84,32 @@ class TrainingState:
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         restore_random_states(state["random"])
+        return _otherwise(state.get("machine", {}), machine(_device(self.twin)))
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """What the last digits of a sum depend on besides its terms, as words.
+
+    Args:
+        device: Where the twin is.
+
+    >>> sorted(machine(torch.device("cpu")))
+    ['device', 'threads', 'torch']
+    """
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return {"torch": str(torch.__version__), "device": f"{device.type} {name}", "threads": str(torch.get_num_threads())}
+
+
+def _otherwise(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """What is other than it was, as a sentence."""
+    other = [f"{name} {value}, not {before[name]}" for name, value in now.items() if before.get(name, value) != value]
+    if not other:
+        return None
+    return f"resumed with {' and '.join(other)}: later losses may differ in their last digits"
+
+
+def _device(twin: torch.nn.Module) -> torch.device:
+    return next(twin.parameters()).device
 
 
 def fingerprint(experiment: Experiment, digest: str) -> dict[str, Any]:

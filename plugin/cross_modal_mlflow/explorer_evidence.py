@@ -6,6 +6,7 @@ one where it is wanted). Nothing here ever costs a run: a fault becomes a note.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def log_for_explorer(
     place = gallery_place(run.store, run.run_id)
     if place is None:
         return [*notes, "no gallery was written, as the store is not on this machine: cross-modal index writes one"]
+    if run.known is not None:  # what an earlier process of the run may have left half-written
+        shutil.rmtree(place, ignore_errors=True)
     try:
         with Gallery.create(place, Binding.of(twin, model)) as gallery:
             index_items(gallery, twin, test, IndexConfig(of="each"), data)

@@ -51,8 +51,11 @@ def log_twin(
         pairs: What it learned from, where that were pairs: the example then asks whether two are the same.
 
     Returns:
-        What MLflow knows of it.
+        What MLflow knows of it; where an earlier process of the run has logged it whole, what it knows of that.
     """
+    earlier = _logged_before(run, name)
+    if earlier is not None:
+        return earlier
     run.flush()  # MLflow links the run's metrics of this step to the model: those that it finds
     test = items.split("test")
     if pairs is None:
@@ -75,6 +78,24 @@ def log_twin(
     )
 
 
+def _logged_before(run: TrackedRun, name: str) -> ModelInfo | None:
+    """The model that a run which is taken up again has logged already; one that is not whole is removed."""
+    if run.known is None:
+        return None
+    import mlflow
+    from mlflow.entities import LoggedModelStatus
+
+    client, experiment = run.store.client, run.store.client.get_run(run.run_id).info.experiment_id
+    asked = f"source_run_id = '{run.run_id}' AND name = '{name}'"
+    whole = None
+    for model in client.search_logged_models([experiment], filter_string=asked):
+        if model.status == LoggedModelStatus.READY:
+            whole = model.model_id
+        else:
+            client.delete_logged_model(model.model_id)
+    return None if whole is None else mlflow.models.get_model_info(f"models:/{whole}")
+
+
 def log_model_metrics(
     run: TrackedRun, model_id: str, items: Items, metrics: Mapping[str, float], step: int, split: str = "test"
 ) -> None:
@@ -94,6 +115,7 @@ def log_model_metrics(
     rows = [
         Metric(metric_name(key), float(value), now, step, model_id, name, digest, run.run_id)
         for key, value in metrics.items()
+        if not run.has_logged(key, step)
     ]
     for start in range(0, len(rows), BATCH):
         run.store.client.log_batch(run.run_id, metrics=rows[start : start + BATCH])

@@ -6,6 +6,7 @@ model; the test pairs are read once, at the end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ from cross_modal_mlflow.pipeline import (
 from cross_modal_mlflow.progress import Listeners, Progress
 from cross_modal_mlflow.registry import register
 from cross_modal_mlflow.report import Report
-from cross_modal_mlflow.resumed_run import ResumedRun, logged_metrics
+from cross_modal_mlflow.resumed_run import ResumedRun, intentions
 from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import open_store
@@ -115,12 +116,14 @@ def train_on_pairs(
         pairs = as_pairs(data)
     lead(experiment, resume is not None)
     tags = experiment_tags(experiment.twin)
-    name, known = f"{command} {Path(experiment.data).name}"[:80], {}
+    name = f"{command} {Path(experiment.data).name}"[:80] if resume is None else None  # people rename runs
+    known: Mapping[str, Mapping[int, float]] = {}
     with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:
         if resume is None:
             _log_start(run, experiment, pairs)
+            run.tags(intentions(register_as))
         else:
-            known = logged_metrics(store.client, run.run_id)
+            known = run.take_up()
         folder = checkpoint_folder(run) if resume is None else resume.folder
         heard = RunListener(run, experiment.training, known)
         with keeps_checkpoint(folder, run), Progress(experiment.training.steps, console) as bar:
@@ -128,13 +131,17 @@ def train_on_pairs(
             result = train(experiment, data, folder=folder, listener=listener, resume=resume is not None)
         clock.seconds |= result.seconds
         scorer = PairScorer.of(result.twin, result.head)
-        with clock.phase("evaluation"), working(console, "calibrating and measuring pairs"):
+        evaluating = working(console, "calibrating and measuring pairs")
+        with keeps_checkpoint(folder, run), clock.phase("evaluation"), evaluating:
             found = calibrate_and_measure(result, scorer, pairs, experiment, triplets=isinstance(data, Triplets))
         about = pair_protocol(pairs, found.split, scorer, experiment.evaluation.seed)
         report = Report(command, about, found.metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
             made = card(experiment, pairs.items, result, None, found.metrics) | {"digest": pairs.digest}
-            with or_says_where(saved_model(folder, result.twin, made, scorer, found.calibration), store):
+            with (
+                keeps_checkpoint(folder, run),
+                or_says_where(saved_model(folder, result.twin, made, scorer, found.calibration), store),
+            ):
                 info = log_twin(
                     run,
                     result.twin,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from cross_modal.encoders.saved_twin import save_twin
 from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.mixture import Mixture
+from cross_modal.objectives.health import TrainingStopped
 from cross_modal.objectives.pair_head_file import save_pair_head
 from cross_modal.training.loop import LAST, TrainingResult, train
 from cross_modal.training.processes import ProcessLost
@@ -43,7 +44,7 @@ from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.progress import Listeners, Progress
 from cross_modal_mlflow.registry import Registration, register
 from cross_modal_mlflow.report import Report
-from cross_modal_mlflow.resumed_run import CHECKPOINTS, ResumedRun, logged_metrics
+from cross_modal_mlflow.resumed_run import CHECKPOINTS, ResumedRun, intentions
 from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.run_listener import RunListener
 from cross_modal_mlflow.store import FOLDER, Store, open_store
@@ -110,12 +111,14 @@ def train_and_evaluate(
         items = read_items(experiment.data, experiment.items)
     lead(experiment, resume is not None)
     tags = experiment_tags(experiment.twin, experiment.evaluation)
-    name, known = f"{command} {Path(experiment.data).name}"[:80], {}
+    name = f"{command} {Path(experiment.data).name}"[:80] if resume is None else None  # people rename runs
+    known: Mapping[str, Mapping[int, float]] = {}
     with tracked_run(command, store, name=name, about=tags, run_id=None if resume is None else resume.run_id) as run:
         if resume is None:
             log_start(run, experiment, items)
+            run.tags(intentions(register_as, explorer))
         else:
-            known = logged_metrics(store.client, run.run_id)
+            known = run.take_up()
         folder = checkpoint_folder(run) if resume is None else resume.folder
         with keeps_checkpoint(folder, run):
             heard = RunListener(run, experiment.training, known)
@@ -132,7 +135,10 @@ def train_and_evaluate(
         report = Report(command, protocol(items, "test", experiment.evaluation), metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
             made = card(experiment, items, result, mixture, metrics)
-            with or_says_where(saved_model(folder, result.twin, made, scorer, calibration), store):
+            with (
+                keeps_checkpoint(folder, run),
+                or_says_where(saved_model(folder, result.twin, made, scorer, calibration), store),
+            ):
                 info = log_twin(  # first: it took the time
                     run, result.twin, MODEL, made, items, result.best_step, scorer=scorer, calibration=calibration
                 )
@@ -285,20 +291,16 @@ def config_yaml(experiment: Experiment) -> str:
 
 @contextmanager
 def keeps_checkpoint(folder: Path, run: TrackedRun) -> Iterator[None]:
-    """An interrupt, or the end of another process, says how to go on."""
+    """Whatever breaks a training off says how to go on with it, where that helps."""
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        interrupt.args = (f"run {run.run_id} ended KILLED{_again(folder, run)}",)
+    except (KeyboardInterrupt, CrossModalError) as broken:
+        stopped = isinstance(broken, KeyboardInterrupt)
+        helps = stopped or isinstance(broken, ProcessLost) or run.known is None
+        helps = helps and not isinstance(broken, TrainingStopped)
+        again = f"; go on with: cross-modal train --resume {run.run_id}" if helps and (folder / LAST).is_file() else ""
+        broken.args = (f"run {run.run_id} ended KILLED{again}" if stopped else f"{broken}{again}",)
         raise
-    except ProcessLost as lost:
-        lost.args = (f"{lost}{_again(folder, run)}",)
-        raise
-
-
-def _again(folder: Path, run: TrackedRun) -> str:
-    """How to go on with a run that was broken off, where it can be gone on with."""
-    return f"; go on with: cross-modal train --resume {run.run_id}" if (folder / LAST).is_file() else ""
 
 
 @contextmanager

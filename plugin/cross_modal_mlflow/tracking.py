@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cross_modal_mlflow.metric_buffer import MetricBuffer
+from cross_modal_mlflow.metric_buffer import MetricBuffer, metric_name
 from cross_modal_mlflow.store import Store, impatient
 
 if TYPE_CHECKING:
@@ -39,12 +39,29 @@ class TrackedRun:
     Attributes:
         store: The tracking store.
         run_id: The run's id.
+        known: What an earlier process has logged, metric → step → value; None in the run's first one.
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store, self.run_id = store, run_id
+        self.known: Mapping[str, Mapping[int, float]] | None = None
         self._client = store.client
         self._buffer = MetricBuffer(store.client, run_id)
+
+    def take_up(self) -> Mapping[str, Mapping[int, float]]:
+        """Says that this process goes on with what another one began: nothing of that is logged a second time.
+
+        Returns:
+            What it has logged: metric → step → value.
+        """
+        names = self._client.get_run(self.run_id).data.metrics
+        histories = {name: self._client.get_metric_history(self.run_id, name) for name in names}
+        self.known = {name: {point.step: point.value for point in points} for name, points in histories.items()}
+        return self.known
+
+    def has_logged(self, name: str, step: int) -> bool:
+        """Whether an earlier process has logged a metric at a step already."""
+        return self.known is not None and step in self.known.get(metric_name(name), ())
 
     def parameters(self, values: object) -> None:
         """Logs a dataclass or a mapping as flat parameters, e.g. ``training.steps``."""
@@ -62,7 +79,7 @@ class TrackedRun:
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Logs metrics, soon: they are written in batches."""
-        self._buffer.add(values, step)
+        self._buffer.add({name: value for name, value in values.items() if not self.has_logged(name, step)}, step)
 
     def dataset(self, dataset: Dataset, context: str) -> None:
         """Links a dataset; the context is "train", "validation" or "test"."""
@@ -92,7 +109,18 @@ class TrackedRun:
 
     def table(self, columns: dict[str, list[Any]], name: str) -> None:
         """Keeps a table that MLflow shows as one; cells may be `mlflow.Image`."""
+        if self.known is not None:  # MLflow adds rows to a table that is there, and fails where it is half written
+            self._remove(name)
         self._client.log_table(self.run_id, columns, name)
+
+    def _remove(self, name: str) -> None:
+        """Removes an artifact, where there is one."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        folder = str(Path(name).parent)
+        there = self._client.list_artifacts(self.run_id, None if folder == "." else folder)
+        if name in [each.path for each in there]:
+            get_artifact_repository(self._client.get_run(self.run_id).info.artifact_uri).delete_artifacts(name)
 
     def environment(self) -> None:
         """Keeps what the run ran on: machine, Python and every installed package's version."""

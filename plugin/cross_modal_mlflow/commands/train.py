@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.training_options import TrainingOptions
+
+if TYPE_CHECKING:
+    from cross_modal_mlflow.pipeline import Outcome
 
 EXAMPLES = """\
 examples:
@@ -37,9 +41,7 @@ class TrainOptions(TrainingOptions):
 
 def run(call: Call) -> None:
     """Runs the command."""
-    options = parse(
-        TrainOptions, call.arguments, command=call.command, examples=EXAMPLES, usage="--data SOURCE [options]"
-    )
+    options = _options(call)
     from cross_modal.training.processes import joined_processes
     from cross_modal_mlflow.follower import follow
 
@@ -52,19 +54,50 @@ def run(call: Call) -> None:
 
 def _lead(call: Call, options: TrainOptions) -> None:
     """The whole job, in the only process or the first."""
-    experiment = options.experiment()
-    from cross_modal_mlflow.pipeline import train_and_evaluate
-    from cross_modal_mlflow.resumed_run import refuse_other_settings, resumed_run
-    from cross_modal_mlflow.store import open_store
-    from cross_modal_mlflow.summary import print_outcome, stderr, stdout
-
-    resume = None
     if options.resume is not None:
-        resume = resumed_run(open_store(), options.resume)
-        refuse_other_settings(experiment, resume.experiment)
-        experiment = resume.experiment
-    outcome = train_and_evaluate(
-        call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer, resume=resume
-    )
+        outcome = _resumed(call, options.resume)
+    else:
+        experiment = options.experiment()
+        from cross_modal_mlflow.pipeline import train_and_evaluate
+        from cross_modal_mlflow.summary import stderr
+
+        outcome = train_and_evaluate(
+            call.command, experiment, stderr(), register_as=options.register, explorer=options.explorer
+        )
+    from cross_modal_mlflow.summary import print_outcome, stdout
+
     next_steps = [*outcome.serve, *outcome.next_steps, f"cross-modal evaluate runs:/{outcome.report.run_id}/model"]
     print_outcome(stdout(), outcome, call.json, next_steps=next_steps)
+
+
+def _options(call: Call, config: str | None = None) -> TrainOptions:
+    return parse(
+        TrainOptions,
+        call.arguments,
+        command=call.command,
+        examples=EXAMPLES,
+        usage="--data SOURCE [options]",
+        config=config,
+    )
+
+
+def _resumed(call: Call, asked: str) -> Outcome:
+    """Goes on with a run; the words are read once more, over the run's settings, to see whether any differs."""
+    from cross_modal_mlflow.pipeline import train_and_evaluate
+    from cross_modal_mlflow.resumed_run import alone, as_options, refuse_other_settings, resumed_run
+    from cross_modal_mlflow.store import open_store
+    from cross_modal_mlflow.summary import stderr
+
+    kept = resumed_run(open_store(), asked)
+    with as_options(kept.experiment) as file:
+        options = _options(call, file)
+    refuse_other_settings(options.experiment(), kept.experiment)
+    with alone(kept):
+        return train_and_evaluate(
+            kept.command,
+            kept.experiment,
+            stderr(),
+            register_as=options.register or kept.register,
+            explorer=options.explorer and kept.explorer,
+            resume=kept,
+        )

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from toys.judged import judged, sentences, shape_pairs, text_experiment, triplets
 from toys.shapes import experiment, shapes
 
 from cross_modal.configuration import Experiment, MemoryConfig, PartConfig
+from cross_modal.data.items import Items
+from cross_modal.data.pairs import Pairs, Triplets
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import HealthMonitor
-from cross_modal.training.checkpoint import load_checkpoint
+from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.loop import BEST, LAST, Silence, train
 
 
@@ -69,12 +72,24 @@ def with_pairs_of_classes(settings: Experiment) -> Experiment:
     return settings
 
 
+def with_dropout(settings: Experiment) -> Experiment:
+    settings.twin.text.dropout = 0.3  # draws from torch's random numbers in every step
+    return settings
+
+
+def with_frozen_trunks(settings: Experiment) -> Experiment:
+    settings.twin.freeze = "trunk"
+    settings.health.stop_on_collapse = False  # random trunks tell these shapes apart badly
+    return settings
+
+
 def plain(settings: Experiment) -> Experiment:
     return settings
 
 
 KINDS = [
     plain, with_memory, with_miner, with_histogram, with_micro_batches_and_streamed_pictures, with_pairs_of_classes,
+    with_dropout, with_frozen_trunks,
 ]  # fmt: skip
 
 
@@ -83,18 +98,44 @@ KINDS = [
 def test_later_losses_scores_and_weights_are_those_of_an_unbroken_training(
     kind: Callable[[Experiment], Experiment], broken: int, tmp_path: Path
 ) -> None:
-    items = shapes()
-    settings = kind(experiment(steps=12, validate_every=5, checkpoint_every=3, warm_up=2))
+    check_that_it_goes_on(kind(settings_of_twelve_steps()), shapes(), broken, tmp_path)
+
+
+@pytest.mark.parametrize("broken", [5, 9])
+@pytest.mark.parametrize("data", ["pairs", "graded pairs", "triplets", "sentences"])
+def test_so_it_is_on_labelled_pairs_and_triplets(data: str, broken: int, tmp_path: Path) -> None:
+    settings = settings_of_twelve_steps()
+    settings.pairs.batch.pairs = 16
+    if data == "sentences":
+        settings = text_experiment(settings)
+        settings.pairs.objective.loss = PartConfig("PairHeadLoss", {"head": "difference"})
+    elif data == "triplets":
+        settings.pairs.objective.loss = PartConfig("DynamicSoftMarginLoss")
+    kinds = {
+        "pairs": shape_pairs,
+        "graded pairs": lambda: shape_pairs(graded=True),
+        "triplets": lambda: triplets(shapes(texts=False)),
+        "sentences": lambda: judged(sentences()),
+    }
+    check_that_it_goes_on(settings, kinds[data](), broken, tmp_path)
+
+
+def settings_of_twelve_steps() -> Experiment:
+    return experiment(steps=12, validate_every=5, checkpoint_every=3, warm_up=2)
+
+
+def check_that_it_goes_on(settings: Experiment, data: Items | Pairs | Triplets, broken: int, folder: Path) -> None:
+    """Breaks a training off after some steps, and compares what it gives then with one that was not."""
     whole, first, second = Ledger(), Ledger(break_after=broken), Ledger()
-    unbroken = train(settings, items, folder=tmp_path / "whole", listener=whole)
+    unbroken = train(settings, data, folder=folder / "whole", listener=whole)
     with pytest.raises(MemoryError):
-        train(settings, items, folder=tmp_path / "broken", listener=first)
+        train(settings, data, folder=folder / "broken", listener=first)
     torch.rand(17)  # whatever else draws in between
     np.random.rand(3)
-    if not (tmp_path / "broken" / LAST).exists():
+    if not (folder / "broken" / LAST).exists():
         assert broken <= 3
         return
-    resumed = train(settings, items, folder=tmp_path / "broken", listener=second, resume=True)
+    resumed = train(settings, data, folder=folder / "broken", listener=second, resume=True)
     assert any(message.startswith("resumed after step") for message in resumed.messages)
     assert second.losses == {step: whole.losses[step] for step in second.losses}
     assert first.losses | second.losses == whole.losses
@@ -104,6 +145,9 @@ def test_later_losses_scores_and_weights_are_those_of_an_unbroken_training(
     )  # fmt: skip
     for name, weight in unbroken.twin.state_dict().items():
         assert torch.equal(weight, resumed.twin.state_dict()[name]), name
+    if unbroken.head is not None and resumed.head is not None:
+        for mine, other in zip(unbroken.head.parameters(), resumed.head.parameters(), strict=True):
+            assert torch.equal(mine, other)
 
 
 def test_a_training_that_had_ended_takes_no_further_step(tmp_path: Path) -> None:
@@ -143,6 +187,18 @@ def test_other_items_are_refused(tmp_path: Path) -> None:
     train(settings, shapes(), folder=tmp_path)
     with pytest.raises(CrossModalError, match="other items"):
         train(settings, shapes(per_class=5), folder=tmp_path, resume=True)
+
+
+def test_another_machine_or_version_is_told_of(tmp_path: Path) -> None:
+    settings = experiment(steps=6, validate_every=3)
+    train(settings, shapes(), folder=tmp_path)
+    same = train(settings, shapes(), folder=tmp_path, resume=True)
+    assert not any("last digits" in message for message in same.messages)
+    kept = load_checkpoint(tmp_path / LAST)
+    kept["machine"] |= {"torch": "1.0", "threads": "64"}
+    save_checkpoint(tmp_path / LAST, kept)
+    (said,) = [m for m in train(settings, shapes(), folder=tmp_path, resume=True).messages if "last digits" in m]
+    assert f"torch {torch.__version__}, not 1.0 and threads {torch.get_num_threads()}, not 64" in said
 
 
 def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
