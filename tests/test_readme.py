@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +85,18 @@ def test_commands_run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     model = ""
-    for command in (command for command in COMMANDS if command.startswith("cross-modal ")):
+    for command in (command for command in COMMANDS if command.startswith(("cross-modal ", "torchrun "))):
         words = [model if "RUN_ID" in word else word for word in shlex.split(command)[1:]]
+        if command.startswith("torchrun "):
+            several = [sys.executable, "-m", "torch.distributed.run", "--standalone", *words]
+            ran = subprocess.run(
+                [*several, *shlex.split(f"{QUICK} {TRUNKS}")], check=False, text=True, stderr=subprocess.PIPE
+            )
+            assert ran.returncode == 0, f"{command}\n{ran.stderr}"
+            continue
         words = [word.replace("open_clip:ViT-B-32", "open_clip:tiny-readme") for word in words]
         if words[0] in {"demo", "train"} and "--print_config" not in words:
+            words += [] if words[0] == "demo" else ["--explorer", "false"]
             words += shlex.split(QUICK if re.search("open_clip|image.name none", command) else f"{QUICK} {TRUNKS}")
         if words[0] == "index":  # the shapes instead of what the model was trained on
             words += ["--data", "items.csv"]

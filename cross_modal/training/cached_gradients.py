@@ -45,7 +45,7 @@ class CachedEmbeddings:
         text: (B_t, dim) likewise.
 
     Example:
-        >>> layer = nn.Linear(3, 2)
+        >>> layer = torch.nn.Linear(3, 2)
         >>> model = lambda image, text: (None if image is None else layer(image), None)
         >>> cached = CachedEmbeddings(model, torch.ones(5, 3), None, size=2)
         >>> cached.image.square().sum().backward()

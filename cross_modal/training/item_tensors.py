@@ -77,6 +77,8 @@ class ItemTensors:
             if store is not None:
                 self.image_features = None if self.image_trunk is None else shared.features(twin, "image", store)
                 self.text_features = None if self.text_trunk is None else shared.features(twin, "text", store)
+        # A GPU waits for nothing while the next step's pictures are turned and stretched; a CPU has no core to spare.
+        self.overlaps = next(twin.parameters()).device.type == "cuda" and not twin.frozen
         self._before = [(0, 0) if each is None else (each.encoded, each.read) for each in self._features]
 
     def prepare(self) -> None:
@@ -90,8 +92,9 @@ class ItemTensors:
         return self.augmentation.quarter_turns and self.image_trunk is not None
 
     def ahead(self, load: Callable[[int], Loaded], start: int, stop: int) -> Iterator[Loaded]:
-        """What steps start … stop − 1 load; one step ahead, by a thread, where pictures are not in memory."""
-        if self.pictures is None or self.pictures.kept:
+        """What steps start … stop − 1 load; one step ahead, by a thread, where it decodes or the twin is on a GPU."""
+        decodes = self.pictures is not None and not self.pictures.kept
+        if not decodes and not self.overlaps:
             yield from (load(step) for step in range(start, stop))
             return
         with ThreadPoolExecutor(1, thread_name_prefix="decode-ahead") as ahead:

@@ -96,7 +96,7 @@ def main() -> None:
         seconds: dict[str, list[float]] = {"ours": [], "hand": []}
         for step in range(STEPS):
             began = time.perf_counter()
-            loop._step(step, [next(stream)])
+            loop._step(step, next(stream))
             middle = time.perf_counter()
             hand.step()
             if step >= WARM_UP:

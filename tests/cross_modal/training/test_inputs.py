@@ -1,5 +1,7 @@
 """A step's inputs are a function of its number, carry the right ids, and turn pictures into other classes."""
 
+import threading
+
 import numpy as np
 import torch
 from toys.shapes import experiment, shapes
@@ -27,6 +29,21 @@ def test_a_step_is_a_function_of_its_number() -> None:
     assert same(other.load(1), order[1])
     assert not same(order[1], order[4])
     assert all(same(a, b) for a, b in zip(one.stream(2, 6), order[2:], strict=True))
+
+
+def test_a_thread_prepares_the_next_step_while_a_gpu_works_on_this_one() -> None:
+    order = [inputs().load(step) for step in range(6)]
+    source = inputs()
+    assert not source.overlaps  # on a CPU
+    source.overlaps, load, loaded = True, source.load, list[tuple[int, str]]()
+    source.load = lambda step: loaded.append((step, threading.current_thread().name)) or load(step)  # type: ignore
+    stream = source.stream(1, 5)
+    assert same(next(stream), order[1])
+    assert same(next(stream), order[2])
+    assert [step for step, _ in loaded][:2] == [1, 2]
+    assert all(same(a, b) for a, b in zip(stream, order[3:5], strict=True))
+    assert sorted(step for step, _ in loaded) == [1, 2, 3, 4]
+    assert all(name.startswith("decode-ahead") for _, name in loaded)
 
 
 def test_ids_belong_to_the_rows() -> None:
