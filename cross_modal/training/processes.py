@@ -83,11 +83,16 @@ class Processes:
         """Lightning Fabric for device and precision, told of all processes: by itself it would train one twin each.
 
         Raises:
-            CrossModalError: If there are fewer GPUs than processes, or it counts other processes than were launched.
+            CrossModalError: If there are too few GPUs, or it counts other processes than were launched.
         """
         from lightning_fabric import Fabric
         from lightning_fabric.plugins.precision.amp import MixedPrecision
 
+        if config.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+            raise CrossModalError(
+                f"training.accelerator {config.accelerator}: expected a GPU that torch can use, found none; "
+                "set training.accelerator=cpu"
+            )
         settings: dict[str, Any] = {"precision": config.precision}
         on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
         if config.precision == "16-mixed" and not on_gpu:  # Fabric would take bfloat16 instead

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -85,10 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
-    if _follows():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (to the end of the process)
     try:
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt(), redirect_stdout(io.StringIO()) if _follows() else nullcontext():
             return _dispatch([word for word in words if word != "--debug"])
     except SystemExit as leaving:  # --help and --print_config
         return leaving.code if isinstance(leaving.code, int) else 0
