@@ -27,13 +27,23 @@ def start_alike(
         criterion: The loss.
 
     Raises:
-        CrossModalError: Where this process has other settings or data than process 0.
+        CrossModalError: Where a process has other settings or data than process 0.
     """
     if processes.size == 1:
         return
-    about = [asdict(experiment), items, [(name, *parameter.shape) for name, parameter in twin.named_parameters()]]
-    digest = hashlib.sha256(json.dumps(about, default=str).encode()).digest()
-    processes.check_alike("settings and data", int.from_bytes(digest[:7], "big"))
+    weights = [*twin.named_parameters(), *criterion.named_parameters()]
+    processes.check_alike(
+        {
+            "settings": _digest(asdict(experiment)),
+            "number of items": items,
+            "weights": _digest([(name, *parameter.shape) for name, parameter in weights]),
+            "accelerator": weights[0][1].device.type,
+        }
+    )
     processes.share_weights(twin, criterion)
     if not processes.leads:
         torch.manual_seed(key_of(experiment.training.seed, 8, processes.rank))
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cross_modal.encoders.twin import TwinEncoder
+from cross_modal.errors import CrossModalError
 
 
 def batch_statistics(model: nn.Module) -> str | None:
@@ -51,3 +52,24 @@ def with_shared_statistics(
         "so this is not quite the training that the whole batch at once would be"
     )
     return twin
+
+
+def check_rows(twin: TwinEncoder, counts: tuple[int, int], processes: int) -> None:
+    """Refuses a batch in which a process has no row for layers that meet in every pass: the others would wait for it.
+
+    Args:
+        twin: The twin.
+        counts: Pictures and texts of the whole batch.
+        processes: How many share it.
+
+    Raises:
+        CrossModalError: In all processes, as they know the whole batch.
+    """
+    for name, trunk, count in zip(("pictures", "texts"), (twin.image, twin.text), counts, strict=True):
+        if trunk is None or not 0 < count < processes:
+            continue
+        if any(isinstance(layer, nn.SyncBatchNorm) for layer in trunk.modules()) and batch_statistics(trunk):
+            raise CrossModalError(
+                f"batch: expected at least {processes} {name}, one for each process, as {batch_statistics(trunk)} "
+                f"shares its statistics, found {count}; make batches larger, or start fewer processes"
+            )

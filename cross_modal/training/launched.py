@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cross_modal.errors import CrossModalError
 
+_SAYS, _SILENT = "this process says it", "another process says it"
 _NEEDED = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -60,15 +61,15 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched:
     1
     >>> launched({"WORLD_SIZE": "2"})
     Traceback (most recent call last):
-    cross_modal.errors.CrossModalError: WORLD_SIZE 2: expected RANK and all that torchrun sets with it, found none
+    cross_modal.errors.CrossModalError: WORLD_SIZE 2: expected RANK and all that torchrun sets, found none (unset it?)
     """
     given = os.environ if environment is None else environment
-    if given.get("WORLD_SIZE", "1") == "1":
+    if given.get("WORLD_SIZE", "") in ("", "1"):
         return Launched()
     for name in _NEEDED:
         if name not in given:
             raise CrossModalError(
-                f"WORLD_SIZE {given['WORLD_SIZE']}: expected {name} and all that torchrun sets with it, found none"
+                f"WORLD_SIZE {given['WORLD_SIZE']}: expected {name} and all that torchrun sets, found none (unset it?)"
             )
     numbers = [_number(given, name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
     rank, size, local_rank, local_size = numbers
@@ -97,6 +98,31 @@ def refuse_several(command: str) -> None:
         raise CrossModalError(
             f"{command}: expected one process, found {size} of torchrun; train and demo run in several"
         )
+
+
+def spoken(error: BaseException, here: bool) -> None:
+    """Notes on an error of several processes whether this one says it, so that it is said once.
+
+    Args:
+        error: What ends all of them.
+        here: Whether this process says it.
+    """
+    error.add_note(_SAYS if here else _SILENT)
+
+
+def says(error: BaseException) -> bool:
+    """Whether this process is the one that says an error; of what befell all before they met, one on each machine.
+
+    >>> says(CrossModalError("alone"))
+    True
+    """
+    notes = getattr(error, "__notes__", [])
+    if _SAYS in notes or _SILENT in notes:
+        return _SILENT not in notes
+    try:
+        return launched().local_rank == 0
+    except CrossModalError:
+        return True
 
 
 def _number(given: Mapping[str, str], name: str) -> int:

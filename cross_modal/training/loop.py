@@ -31,7 +31,7 @@ from cross_modal.objectives.gauges import embedding_gauges
 from cross_modal.objectives.health import HealthMonitor, TrainingStopped
 from cross_modal.training.activation_checkpointing import checkpoint_activations
 from cross_modal.training.alike import start_alike
-from cross_modal.training.batch_statistics import with_shared_statistics
+from cross_modal.training.batch_statistics import check_rows, with_shared_statistics
 from cross_modal.training.cached_gradients import CachedEmbeddings
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.class_task import ClassTask
@@ -159,7 +159,7 @@ class Loop:
         self._data = data
         parts = {"health": self.health, "task": self.task, "progress": self.result}
         precision = self.fabric.strategy.precision
-        self.state = TrainingState(twin, self.criterion, optimizer, precision, parts)
+        self.state = TrainingState(twin, self.criterion, optimizer, precision, parts, self.processes.size)
 
     def run(self, resume: bool = False) -> TrainingResult:
         """All steps, then the best weights."""
@@ -232,6 +232,7 @@ class Loop:
         """Both towers, the loss, and the gradients of both."""
         device, size = self.fabric.device, self.config.micro_batch
         image, text = (None if each is None else each.to(device) for each in (inputs.image, inputs.text))
+        check_rows(self.twin, inputs.counts, self.processes.size)
         cached = CachedEmbeddings(self._embedded, image, text, size) if size else None
         own = self._embedded(image, text) if cached is None else (cached.image, cached.text)
         pictures, texts = (
@@ -240,7 +241,7 @@ class Loop:
         )
         with self.processes.same_draws(key_of(self.config.seed, 7, self.result.steps), device):
             found = self.task.loss(pictures, texts, inputs)
-        if found.output.loss.requires_grad:  # not in a process without a row of its own
+        if found.output.loss.requires_grad:
             self.fabric.backward(found.output.loss)
         if cached is not None:
             cached.backward()
@@ -325,14 +326,14 @@ class Loop:
                 raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
             check_fingerprint(kept["fingerprint"], self._fingerprint)
         kept = self.processes.told(kept)
-        own = torch.get_rng_state()
+        own = random_states()
         elsewhere = self.state.restore(kept, strict=not self.twin.frozen)
         if not self.processes.leads:
             draws = kept.get("draws", [])
             if self.processes.rank <= len(draws):
                 restore_random_states(draws[self.processes.rank - 1])
             else:  # there were fewer processes then
-                torch.set_rng_state(own)
+                restore_random_states(own)
         self._message(f"resumed after step {self.result.steps}")
         if elsewhere is not None:
             self._message(elsewhere)

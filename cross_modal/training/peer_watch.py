@@ -22,6 +22,8 @@ from cross_modal.training.launched import Launched
 
 BEAT = 1.0  # seconds between two counts
 SILENCE = 25.0  # seconds of a count that stands still, after which its process is taken for gone
+ARRIVAL = 300.0  # seconds for a process to count at all: its machine may be slow to load torch
+LINGER = 30.0  # seconds that a process which fails waits for process 0 to end its run
 GRACE = 5.0  # seconds for the main thread to notice by itself
 ENDING = 15.0  # seconds to end the run after the interrupt
 UNEXPLAINED = 2  # exit code
@@ -60,6 +62,33 @@ class PeerWatch:
         self._stopped.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=2 * BEAT)
+
+    def says(self, told_to_go: threading.Event) -> bool:
+        """Whether this process says why all end: process 0 does where it can, else the first of the others to ask.
+
+        A process that ends makes `torchrun` end all others at once. So one on the machine of process 0 waits until
+        that has said why, has ended its run and is gone.
+
+        Args:
+            told_to_go: Set when `torchrun` ends this process, as it does when process 0 has ended.
+        """
+        rank, until = self._place.rank, time.monotonic() + LINGER
+        if rank == 0:
+            return True
+        if rank >= self._place.local_size:  # its machine's console is another one
+            return self._place.local_rank == 0
+        count, since, said = b"", time.monotonic(), False
+        with suppress(RuntimeError):  # the store has gone with process 0
+            while time.monotonic() < until:
+                gone = told_to_go.wait(0.2)
+                said = self._store.check(["failed/0"]) or self._store.check(["left/0"])
+                found = self._store.get("count/0") if self._store.check(["count/0"]) else b""
+                if found != count:
+                    count, since = found, time.monotonic()
+                if gone or (not said and time.monotonic() - since >= 4 * BEAT):
+                    break
+            return not said and self._store.add("voice", 1) == 1
+        return not said
 
     def what_happened(self, within: float) -> str:
         """Why an operation with the others failed, in a sentence.
@@ -111,8 +140,12 @@ class PeerWatch:
                 if self._store.check([f"failed/{rank}"]):
                     said = self._store.get(f"failed/{rank}").decode(errors="replace")
                     return said if said.startswith("process ") else f"process {rank} of {size} failed: {said}"
-            for rank, (_, since) in list(self._counts.items()):
-                if now - since >= silence and not self._store.check([f"left/{rank}"]):
+            for rank, (count, since) in list(self._counts.items()):
+                if now - since < (silence if count else max(silence, ARRIVAL)):
+                    continue
+                if not count:
+                    return f"process {rank} of {size} has not come within {now - since:.0f} s; the others stop"
+                if not self._store.check([f"left/{rank}"]):
                     return f"process {rank} of {size} ended without a word (killed, or out of memory); the others stop"
         except RuntimeError:
             self._store_failed = self._store_failed or now
@@ -120,7 +153,8 @@ class PeerWatch:
 
     def _insist(self, sentence: str) -> None:
         """The main thread has not noticed: says it, interrupts it, and ends the process if that does not help."""
-        print(f"cross-modal: {sentence}", file=sys.stderr, flush=True)
+        if self._place.rank == 0 or (sentence.startswith("process 0 of") and " failed: " not in sentence):
+            print(f"cross-modal: {sentence}", file=sys.stderr, flush=True)
         for _ in range(2):  # the first may be held back until a step is done, and this one is never done
             os.kill(os.getpid(), signal.SIGTERM)
             if self._stopped.wait(ENDING / 2):

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from cross_modal.configuration import TrainingConfig
 from cross_modal.errors import CrossModalError
 from cross_modal.training.gradient_sum import summed_gradients
-from cross_modal.training.launched import Launched, launched
+from cross_modal.training.launched import Launched, launched, spoken
 from cross_modal.training.peer_watch import PeerWatch
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Processes:
     def __init__(self, place: Launched) -> None:
         self.place, self.rank, self.size = place, place.rank, place.size
         self._watch: PeerWatch | None = None
+        self._told_to_go = threading.Event()
         if self.size > 1:
             self._meet()
 
@@ -82,11 +83,16 @@ class Processes:
         """Lightning Fabric for device and precision, told of all processes: by itself it would train one twin each.
 
         Raises:
-            CrossModalError: If there are fewer GPUs than processes, or it counts other processes than were launched.
+            CrossModalError: If there are too few GPUs, or it counts other processes than were launched.
         """
         from lightning_fabric import Fabric
         from lightning_fabric.plugins.precision.amp import MixedPrecision
 
+        if config.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
+            raise CrossModalError(
+                f"training.accelerator {config.accelerator}: expected a GPU that torch can use, found none; "
+                "set training.accelerator=cpu"
+            )
         settings: dict[str, Any] = {"precision": config.precision}
         on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
         if config.precision == "16-mixed" and not on_gpu:  # Fabric would take bfloat16 instead
@@ -99,8 +105,9 @@ class Processes:
                 f"training.accelerator {config.accelerator}: expected a GPU for each of the {local} processes of this "
                 f"machine, found {torch.cuda.device_count()}; start fewer, or set training.accelerator=cpu"
             )
+        accelerator = ("cuda" if on_gpu else "cpu") if config.accelerator == "auto" else config.accelerator
         fabric = Fabric(
-            accelerator=config.accelerator, devices=local, num_nodes=self.place.machines, strategy="ddp", **settings
+            accelerator=accelerator, devices=local, num_nodes=self.place.machines, strategy="ddp", **settings
         )
         fabric.launch()
         if not fabric.world_size == dist.get_world_size() == self.size:
@@ -124,7 +131,8 @@ class Processes:
         if self.size == 1 or not total:
             return own
         most = -(-total // self.size)
-        rows = torch.zeros(0, dim, device=device) if own is None else own
+        # without a row of its own a process goes backward all the same: what scales losses counts on it
+        rows = torch.zeros(0, dim, device=device, requires_grad=True) if own is None else own
         padded = torch.cat([rows, rows.new_zeros(most - len(rows), dim)])
         parts = [torch.empty_like(padded) for _ in range(self.size)]
         self._ask(lambda: dist.all_gather(parts, padded.detach().contiguous()))
@@ -150,19 +158,22 @@ class Processes:
                     self._ask(partial(dist.broadcast, first, 0))
                     tensor.copy_(first)
 
-    def check_alike(self, what: str, number: int) -> None:
-        """Refuses to train where processes differ in what they must share.
+    def check_alike(self, facts: Mapping[str, str | int]) -> None:
+        """Refuses to train, in all processes, where one differs from process 0 in what they must share.
 
         Args:
-            what: What it is, for the message.
-            number: Its hash, below 2^62.
+            facts: Its names, for the message, and what it is in this process.
 
         Raises:
-            CrossModalError: If it is another one than process 0's.
+            CrossModalError: Naming the first difference.
         """
-        first = int(self._numbers(torch.tensor([number]), lambda tensor: dist.broadcast(tensor, 0)))
-        if first != number:
-            raise CrossModalError(f"process {self.rank} of {self.size}: expected {what} of process 0, found others")
+        first, *others = self.collected(facts)
+        for rank, other in enumerate(others, start=1):
+            for name, value in first.items():
+                if other[name] != value:
+                    raise CrossModalError(
+                        f"process {rank} of {self.size}: expected {name} {value} as in process 0, found {other[name]}"
+                    )
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any process."""
@@ -215,11 +226,24 @@ class Processes:
             yield
 
     def failed(self, error: BaseException) -> None:
-        """Tells the others why this process goes, and goes."""
-        if self._watch is not None:
-            what = " ".join(str(error).split())
-            self._watch.failed(what if isinstance(error, CrossModalError) else f"{type(error).__name__}: {what}")
+        """Tells the others why this process goes, and goes; who says it to the user is noted on the error."""
+        watch = self._watch
+        if watch is None:
+            return
+        what = " ".join(str(error).split())
+        watch.failed(what if isinstance(error, CrossModalError) else f"{type(error).__name__}: {what}")
+        if not isinstance(error, Exception):  # an interrupt or the end: it comes to all
             self.leave(torch.cuda.is_available())
+            spoken(error, self.leads)
+            return
+        self._outlive_the_others()
+        self.leave(torch.cuda.is_available())
+        spoken(error, watch.says(self._told_to_go))
+
+    def _outlive_the_others(self) -> None:
+        """From now on this process has time for a word and its run: torchrun ends all when one has ended."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda number, frame: self._told_to_go.set())
 
     def leave(self, abruptly: bool = False) -> None:
         """This process and the others part: from now on it may take its time, and they theirs.
@@ -271,9 +295,7 @@ class Processes:
         except RuntimeError as error:  # gloo's closed connections, nccl's errors
             if self._watch is None:
                 raise
-            if threading.current_thread() is threading.main_thread():
-                # torchrun now ends this process, too: it has time for a word and for ending its run
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            self._outlive_the_others()
             raise ProcessLost(self._watch.what_happened(_NOTICING)) from error
 
 

@@ -32,6 +32,7 @@ class TrainingState:
         optimizer: The optimizer of both.
         precision: Lightning Fabric's precision, which scales losses in float16.
         parts: Name → what has a `state_dict` and a `load_state_dict` besides: health, task, progress.
+        processes: How many train together.
     """
 
     twin: torch.nn.Module
@@ -39,6 +40,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     precision: Any
     parts: Mapping[str, Any]
+    processes: int = 1
 
     def collect(self, learned: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """The present state, as tensors and primitives.
@@ -54,7 +56,7 @@ class TrainingState:
             "precision": dict(self.precision.state_dict()),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
             "random": random_states(),
-            "machine": machine(_device(self.twin)),
+            "machine": machine(_device(self.twin), self.processes),
         }
 
     def restore(self, state: Mapping[str, Any], *, strict: bool) -> str | None:
@@ -84,20 +86,26 @@ class TrainingState:
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         restore_random_states(state["random"])
-        return _otherwise(state.get("machine", {}), machine(_device(self.twin)))
+        return _otherwise(state.get("machine", {}), machine(_device(self.twin), self.processes))
 
 
-def machine(device: torch.device) -> dict[str, str]:
+def machine(device: torch.device, processes: int = 1) -> dict[str, str]:
     """What the last digits of a sum depend on besides its terms, as words.
 
     Args:
         device: Where the twin is.
+        processes: How many train together; each draws its own dropout.
 
     >>> sorted(machine(torch.device("cpu")))
-    ['device', 'threads', 'torch']
+    ['device', 'processes', 'threads', 'torch']
     """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return {"torch": str(torch.__version__), "device": f"{device.type} {name}", "threads": str(torch.get_num_threads())}
+    return {
+        "torch": str(torch.__version__),
+        "device": f"{device.type} {name}",
+        "threads": str(torch.get_num_threads()),
+        "processes": str(processes),
+    }
 
 
 def _otherwise(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
@@ -105,7 +113,8 @@ def _otherwise(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     other = [f"{name} {value}, not {before[name]}" for name, value in now.items() if before.get(name, value) != value]
     if not other:
         return None
-    return f"resumed with {' and '.join(other)}: later losses may differ in their last digits"
+    far = before.get("processes", now["processes"]) != now["processes"]  # another dropout, at times other statistics
+    return f"resumed with {' and '.join(other)}: later losses may differ{'' if far else ' in their last digits'}"
 
 
 def _device(twin: torch.nn.Module) -> torch.device:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
+import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -84,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt(), redirect_stdout(io.StringIO()) if _follows() else nullcontext():
             return _dispatch([word for word in words if word != "--debug"])
     except SystemExit as leaving:  # --help and --print_config
         return leaving.code if isinstance(leaving.code, int) else 0
@@ -92,14 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         what, code = ("terminated", TERMINATED) if isinstance(interrupt, Terminated) else ("interrupted", INTERRUPTED)
-        return _say(": ".join([what, *map(str, interrupt.args)]), code)
+        return code if _follows() else _say(": ".join([what, *map(str, interrupt.args)]), code)
     except BrokenPipeError:  # cross-modal train --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _say(one_line(error), ERROR)
+        return _say(one_line(error), ERROR) if _says(error) else ERROR
 
 
 def one_line(error: BaseException) -> str:
@@ -185,8 +188,26 @@ def _take_json(words: list[str]) -> tuple[list[str], Path | None]:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"cross-modal: {text}", file=sys.stderr)
+    print(f"cross-modal: {text}", file=sys.stderr, flush=True)
+    if "TORCHELASTIC_ERROR_FILE" in os.environ:  # torchrun shows it at the end of its own report
+        said = {"message": {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}}
+        with suppress(OSError):
+            Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(said), encoding="utf-8")
     return code
+
+
+def _follows() -> bool:
+    """Whether this is one of several processes and not the first: all it has to say, the first says."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0"
+
+
+def _says(error: BaseException) -> bool:
+    """Whether this process says an error: of several, one does."""
+    if not _follows():
+        return True
+    from cross_modal.training.launched import says
+
+    return says(error)
 
 
 @contextmanager

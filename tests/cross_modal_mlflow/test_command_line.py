@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -108,6 +109,43 @@ def test_config_of_bad_yaml_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_data_that_does_not_exist_is_one_line(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "absent.csv" in failure(["train", "--data", "absent.csv"], capsys)
+
+
+def placed(monkeypatch: pytest.MonkeyPatch, rank: int, local_rank: int) -> None:
+    """As `torchrun` starts a process of four on two machines."""
+    place = {"RANK": rank, "LOCAL_RANK": local_rank, "WORLD_SIZE": 4, "LOCAL_WORLD_SIZE": 2}
+    for name, value in (place | {"MASTER_ADDR": "localhost", "MASTER_PORT": 1}).items():
+        monkeypatch.setenv(name, str(value))
+
+
+@pytest.mark.parametrize(("rank", "local_rank", "lines"), [(0, 0, 1), (1, 1, 0), (2, 0, 1), (3, 1, 0)])
+@pytest.mark.parametrize("argv", [["train", "--training.stepss", "3"], ["sweep"], ["fly"]])
+def test_of_several_processes_one_of_a_machine_says_what_is_wrong(
+    argv: list[str],
+    rank: int,
+    local_rank: int,
+    lines: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    placed(monkeypatch, rank, local_rank)
+    assert main(argv) == 2
+    assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+@pytest.mark.parametrize(("rank", "prints"), [(0, True), (1, False)])
+def test_of_several_processes_the_first_prints_the_help(
+    rank: int, prints: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(monkeypatch, rank, rank)
+    assert main(["train", "--help"]) == 0
+    assert ("usage:" in capsys.readouterr().out) is prints
+
+
+def test_what_is_wrong_stands_in_the_report_of_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    assert main(["fly"]) == 2
+    assert json.loads((tmp_path / "error.json").read_text())["message"]["message"].startswith("expected a command")
 
 
 def test_debug_shows_the_traceback_anywhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from toys.judged import sentences, text_experiment
 from toys.shapes import experiment, shapes
 
 from cross_modal.configuration import Experiment, ImageTrunkConfig, MemoryConfig, PartConfig, TermWeights
-from cross_modal.data.items import Items
+from cross_modal.data.items import Items, column
+from cross_modal.data.pairs import Pairs
 from cross_modal.training.listener import Silence
 from cross_modal.training.loop import Loop
 from cross_modal.training.processes import joined_processes
@@ -78,6 +80,29 @@ def lonely_text() -> tuple[Experiment, Items]:
     return settings, items
 
 
+def fewer_rows_than_processes() -> tuple[Experiment, Pairs]:
+    """Two people judge one picture and one text: process 1 has nothing to encode."""
+    settings, items = pairs()
+    settings.pairs.batch.pairs = 2
+    picture, name = items.images[0], items.texts[0]
+    both = Items.of(images=[picture, None], texts=[None, name], splits=["train"] * 2, source="two.csv")
+    a, b, rows = np.zeros(2, np.int64), np.ones(2, np.int64), np.arange(1, 3)
+    return settings, Pairs(both, a, b, np.array([True, False]), None, column(["train"] * 2), rows, "two.csv")
+
+
+def half_precision() -> tuple[Experiment, Pairs]:
+    """Scaled losses: whoever has no row must scale along. Sums of float16 hang on how rows are shared."""
+    settings, items = fewer_rows_than_processes()
+    settings.training.precision = "16-mixed"
+    settings.pairs.objective.loss = PartConfig("ContrastiveLoss")  # nothing in it learns
+    return settings, items
+
+
+def checkpointed_and_clipped() -> tuple[Experiment, Items]:
+    """Activations are made anew, by parts of the batch, and gradients are clipped to a hundredth."""
+    return plain(micro_batch=7, activation_checkpointing=True, gradient_clip=0.01)
+
+
 def texts_alone() -> tuple[Experiment, Items]:
     """No picture at all."""
     settings, _ = plain()
@@ -86,13 +111,14 @@ def texts_alone() -> tuple[Experiment, Items]:
     return text_experiment(settings), sentences()
 
 
-KINDS: tuple[Callable[[], tuple[Experiment, Items]], ...] = (
-    plain, micro_batches, memory_and_miner, own_parameters, pairs, lonely_text, texts_alone,
+KINDS: tuple[Callable[[], tuple[Experiment, Items | Pairs]], ...] = (
+    plain, micro_batches, memory_and_miner, own_parameters, pairs, lonely_text, texts_alone, fewer_rows_than_processes,
+    checkpointed_and_clipped,
 )  # fmt: skip
-ALL_KINDS = (*KINDS, hard_negatives)
+ALL_KINDS = (*KINDS, hard_negatives, half_precision)
 
 
-def steps_of(kind: Callable[[], tuple[Experiment, Items]], folder: Path) -> dict[str, object]:
+def steps_of(kind: Callable[[], tuple[Experiment, Items | Pairs]], folder: Path) -> dict[str, object]:
     """Trains for ten steps and writes down what came of each."""
     settings, items = kind()
     with joined_processes() as processes:

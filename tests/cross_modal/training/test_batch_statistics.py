@@ -1,4 +1,4 @@
-"""Whoever normalises a batch in parts is told of it; whoever does not hears nothing."""
+"""Whoever normalises a batch in parts is told of it; layers that meet in every pass need a row in every process."""
 
 import pytest
 import torch
@@ -7,7 +7,8 @@ from toys.shapes import experiment
 from cross_modal.configuration import ImageTrunkConfig
 from cross_modal.encoders.build import build_twin
 from cross_modal.encoders.twin import TwinEncoder
-from cross_modal.training.batch_statistics import batch_statistics, with_shared_statistics
+from cross_modal.errors import CrossModalError
+from cross_modal.training.batch_statistics import batch_statistics, check_rows, with_shared_statistics
 
 
 def twin_of(image: ImageTrunkConfig | None = None) -> TwinEncoder:
@@ -58,3 +59,14 @@ def test_on_gpus_the_layers_are_synchronised() -> None:
     kinds = {type(layer).__name__ for layer in shared.modules() if "BatchNorm" in type(layer).__name__}
     assert (kinds, said) == ({"SyncBatchNorm"}, [])
     assert batch_statistics(shared) is not None
+
+
+def test_a_process_without_a_picture_is_refused_where_statistics_are_shared() -> None:
+    shared = with_shared_statistics(
+        twin_of(), processes=4, micro_batch=0, device=torch.device("cuda"), message=pytest.fail
+    )
+    with pytest.raises(CrossModalError, match="at least 4 pictures, one for each process"):
+        check_rows(shared, (3, 8), 4)
+    check_rows(shared, (4, 1), 4)  # texts are not normalised by the batch
+    check_rows(shared, (0, 8), 4)  # nobody has a picture: nobody meets
+    check_rows(twin_of(), (1, 1), 4)  # nothing is shared

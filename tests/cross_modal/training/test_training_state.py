@@ -23,6 +23,7 @@ from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import HealthMonitor
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
 from cross_modal.training.loop import BEST, LAST, Silence, train
+from cross_modal.training.training_state import _otherwise, machine
 
 
 class Ledger(Silence):
@@ -288,3 +289,21 @@ def test_a_checkpoint_that_cannot_be_written_costs_the_training_nothing(
     result = train(experiment(steps=6, validate_every=3), shapes(), folder=tmp_path)
     assert result.steps == 6
     assert any("no space left" in message for message in result.messages)
+
+
+def test_another_number_of_processes_is_said_in_the_notes(tmp_path: Path) -> None:
+    settings, items = experiment(steps=4), shapes()
+    settings.training.checkpoint_every = 3
+    with pytest.raises(MemoryError):
+        train(settings, items, folder=tmp_path, listener=Ledger(break_after=4))
+    kept = load_checkpoint(tmp_path / LAST)
+    kept["machine"] |= {"processes": "2"}
+    save_checkpoint(tmp_path / LAST, kept)
+    messages = train(settings, items, folder=tmp_path, resume=True).messages
+    assert "resumed with processes 1, not 2: later losses may differ" in messages
+
+
+def test_more_processes_are_told_of_too_and_as_many_are_not() -> None:
+    one, two = (machine(torch.device("cpu"), processes) for processes in (1, 2))
+    assert _otherwise(one, two) == "resumed with processes 2, not 1: later losses may differ"
+    assert _otherwise(two, two) is None
