@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,19 +36,15 @@ def test_the_library_imports_no_platform() -> None:
 
 
 @pytest.mark.parametrize("argv", [["--help"], *([name, "--help"] for name in COMMANDS)])
-def test_help_is_fast_and_imports_nothing_heavy(argv: list[str]) -> None:
+def test_help_imports_nothing_heavy_and_little_at_all(argv: list[str]) -> None:
     code = (
         "import sys\nfrom cross_modal_mlflow.command_line import main\n"
         f"code = main({argv!r})\n"
-        f"print('heavy:', [m for m in {HEAVY!r} if m in sys.modules], code)"
+        f"print('heavy:', [m for m in {HEAVY!r} if m in sys.modules], code, len(sys.modules))"
     )
-    seconds = []
-    for _ in range(3):  # the best of three: others use the machine too
-        began = time.perf_counter()
-        done = python(code)
-        seconds.append(time.perf_counter() - began)
-    assert done.stdout.splitlines()[-1] == "heavy: [] 0", done
-    assert min(seconds) < 0.5
+    *told, modules = python(code).stdout.splitlines()[-1].split(" ")
+    assert " ".join(told) == "heavy: [] 0"
+    assert int(modules) < 300  # which makes it quick: NumPy alone would be some 150 more
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

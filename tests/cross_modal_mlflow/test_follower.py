@@ -61,32 +61,9 @@ def wait_for_checkpoint(folder: Path, running: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_run_with_one_curve_and_one_voice(workplace: Path) -> None:
-    config = str(write_shapes(workplace))
-    out, error = (running := start(workplace, "train", "--config", config, *EACH_STEP)).communicate(timeout=300)
-    assert running.returncode == 0, error
-    (run,) = runs(workplace)
-    assert run.info.status == "FINISHED"
-    assert [step for step, _ in losses(workplace, run.info.run_id)] == list(range(1, 7))
-    assert run.data.metrics["training/peak_memory_gigabytes"] > 0
-    assert out.count("cross-modal evaluate runs:/") == 1
-    assert error.count("step 6/6") == 1
-    assert error.count("2 processes on a CPU: image.stack.0.1 (BatchNorm2d) normalises by the statistics") == 1
-
-
-@pytest.mark.slow
-def test_pairs_are_trained_on_in_two_processes(workplace: Path) -> None:
-    config = str(write_pairs(workplace))
-    _, error = (running := start(workplace, "train", "--config", config, *EACH_STEP)).communicate(timeout=300)
-    assert running.returncode == 0, error
-    (run,) = runs(workplace)
-    assert run.info.status == "FINISHED"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_later(workplace: Path, rank: int) -> None:
-    config = str(write_shapes(workplace))
+@pytest.mark.parametrize(("rank", "write"), [(0, write_pairs), (1, write_shapes)])
+def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_later(workplace: Path, rank: int, write: Any) -> None:
+    config = str(write(workplace))
     settings = [*EACH_STEP, "--training.steps", "4000", "--training.validate-every", "4000"]
     running = start(workplace, "train", "--config", config, *settings, "--training.checkpoint-every", "5")
     wait_for_checkpoint(workplace, running)
@@ -101,13 +78,19 @@ def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_later(workplace
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_after_ctrl_c_bit_for_bit(workplace: Path) -> None:
+def test_two_processes_are_one_run_of_one_voice_and_it_goes_on_after_ctrl_c_bit_for_bit(workplace: Path) -> None:
     config = str(write_shapes(workplace))
-    settings = [*EACH_STEP, "--training.steps", "300", "--training.validate-every", "100"]
-    _, error = (whole := start(workplace, "train", "--config", config, *settings)).communicate(timeout=300)
+    settings = [*EACH_STEP, "--training.steps", "60", "--training.validate-every", "30"]
+    out, error = (whole := start(workplace, "train", "--config", config, *settings)).communicate(timeout=300)
     assert whole.returncode == 0, error
     (first,) = runs(workplace)
-    running = start(workplace, "train", "--config", config, *settings, "--training.checkpoint-every", "7")
+    assert first.info.status == "FINISHED"
+    assert [step for step, _ in losses(workplace, first.info.run_id)] == list(range(1, 61))
+    assert first.data.metrics["training/peak_memory_gigabytes"] > 0
+    assert out.count("cross-modal evaluate runs:/") == 1
+    assert error.count("step 60/60") == 1
+    assert error.count("2 processes on a CPU: image.stack.0.1 (BatchNorm2d) normalises by the statistics") == 1
+    running = start(workplace, "train", "--config", config, *settings, "--training.checkpoint-every", "5")
     wait_for_checkpoint(workplace, running)
     running.send_signal(signal.SIGINT)
     _, error = running.communicate(timeout=90)
@@ -115,6 +98,7 @@ def test_a_run_of_two_processes_goes_on_after_ctrl_c_bit_for_bit(workplace: Path
     assert broken.info.status == "KILLED", error
     run_id = broken.info.run_id
     assert f"go on with: cross-modal train --resume {run_id}" in error
+    assert len(losses(workplace, run_id)) < 60
     _, error = (again := start(workplace, "train", "--resume", run_id)).communicate(timeout=300)
     assert again.returncode == 0, error
     assert losses(workplace, run_id) == losses(workplace, first.info.run_id)
