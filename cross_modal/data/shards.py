@@ -19,9 +19,11 @@ from cross_modal.configuration import DataConfig
 from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.bad_items import BadItems
 from cross_modal.data.items import Items, given
+from cross_modal.data.listed_samples import list_samples
 from cross_modal.data.manifest import TRUTHS, text_cell
-from cross_modal.data.shard_stream import PICTURES, Sample, ShardStream, list_shard
+from cross_modal.data.shard_stream import PICTURES, Sample, list_shard
 from cross_modal.data.splits import split_name
+from cross_modal.data.together import Alone, Together
 from cross_modal.errors import CrossModalError
 
 NEEDED = ("label", "split", "group", "genuine")  # where one sample has it, all must
@@ -80,42 +82,30 @@ def braces(pattern: str) -> Iterator[str]:
         yield from braces(pattern[: match.start()] + choice + pattern[match.end() :])
 
 
-def read_shards(pattern: str, config: DataConfig) -> Items:
+def read_shards(pattern: str, config: DataConfig, together: Together | None = None) -> Items:
     """Reads all shards of a pattern.
 
     Args:
         pattern: See `expand`.
         config: `max_pixels` bounds the members, `on_bad_item` decides what happens to bad samples.
+        together: The processes that list the shards, each its own; None is this one alone.
 
     Returns:
-        The items; pictures stay in their shards, and are read when they are decoded.
+        The items, the same in every process; pictures stay in their shards, and are read when they are decoded.
 
     Raises:
         CrossModalError: As `expand` and `list_shard`, and at the first bad sample where `on_bad_item` is "error".
     """
-    shards = expand(pattern)
-    columns = {name: list[object]() for name in ("image", "text", *NEEDED)}
-    bad, rows, number = BadItems(config.on_bad_item), list[int](), 0
-    counts: dict[Path, int] = dict.fromkeys(shards, 0)
-    for shard, name, sample, _ in ShardStream(shards, picture_limit(config)):
-        number += 1
-        counts[shard] += 1
-        try:
-            item = item_of(sample)
-        except ValueError as error:
-            bad.add(number, f"{shard.name} sample '{name}'", str(error))
-            continue
-        rows.append(number)
-        for column, cells in columns.items():
-            cells.append(item.get(column))
-    table = {name: np.fromiter(cells, object, len(cells)) for name, cells in columns.items()}
-    del columns
+    bad = BadItems(config.on_bad_item)
+    names = ("image", "text", *NEEDED)
+    listed = list_samples(expand(pattern), picture_limit(config), names, item_of, bad, together or Alone())
+    table, rows = listed.columns, listed.rows
     keep = np.ones(len(rows), bool)
     needed = {name: given(table[name]) for name in NEEDED}
     needed = {name: there for name, there in needed.items() if there.any()}
     for place in np.flatnonzero(~np.logical_and.reduce([keep, *needed.values()])).tolist():
         missing = next(name for name, there in needed.items() if not there[place])
-        bad.add(rows[place], _where(counts, rows[place], config), f"{missing} is empty")
+        bad.add(int(rows[place]), _where(listed.counts, int(rows[place]), config), f"{missing} is empty")
         keep[place] = False
     found = {name: cells[keep] for name, cells in table.items() if name in ("image", "text") or name in needed}
     return Items.of(
@@ -125,7 +115,7 @@ def read_shards(pattern: str, config: DataConfig) -> Items:
         splits=found.get("split"),
         groups=found.get("group"),
         genuine=found.get("genuine"),
-        rows=np.array(rows, np.int64)[keep],
+        rows=rows[keep],
         source=f"webdataset:{pattern}",
         skipped=bad.skipped,
     )

@@ -18,6 +18,7 @@ from cross_modal.data.bad_items import BadItems
 from cross_modal.data.items import Items
 from cross_modal.data.manifest import is_manifest, read_manifest
 from cross_modal.data.splits import assign_splits
+from cross_modal.data.together import Alone, Together
 from cross_modal.errors import CrossModalError
 
 STORED = (str, bytes, ArchiveMember)  # cells whose pictures are decoded from what is stored
@@ -28,13 +29,16 @@ GRAMMAR = (
 )
 
 
-def read_items(source: str, config: DataConfig | None = None, further: bool = False) -> Items:
+def read_items(
+    source: str, config: DataConfig | None = None, further: bool = False, together: Together | None = None
+) -> Items:
     """Reads a source.
 
     Args:
         source: See the grammar above.
         config: How it becomes items and splits; None takes the defaults.
         further: Whether a manifest may have columns of its own.
+        together: The processes that read it, each looking at a part of shards and pictures; None is this one alone.
 
     Returns:
         The items, every one with its split; what was left out is in `skipped`.
@@ -43,14 +47,14 @@ def read_items(source: str, config: DataConfig | None = None, further: bool = Fa
         CrossModalError: One line that names the source, what was expected and what was found.
     """
     config = config or DataConfig()
-    items = check_pictures(read_unsplit(source, config, further), config)
+    items = check_pictures(read_unsplit(source, config, further, together), config, together)
     if not len(items):
         left = f" ({len(items.skipped)} were skipped, the first: {items.skipped[0]})" if items.skipped else ""
         raise CrossModalError(f"{source}: expected items, found none{left}")
     return assign_splits(items, config)
 
 
-def read_unsplit(source: str, config: DataConfig, further: bool = False) -> Items:
+def read_unsplit(source: str, config: DataConfig, further: bool = False, together: Together | None = None) -> Items:
     """Reads a source by the reader that its form names; splits as the data brings them.
 
     Raises:
@@ -68,7 +72,7 @@ def read_unsplit(source: str, config: DataConfig, further: bool = False) -> Item
     if colon and kind == "webdataset":
         from cross_modal.data.shards import read_shards
 
-        return read_shards(rest, config)
+        return read_shards(rest, config, together)
     if is_manifest(source):
         return read_manifest(source, config, further)
     if source.lower().endswith(".json") and Path(source).is_file():
@@ -82,7 +86,7 @@ def read_unsplit(source: str, config: DataConfig, further: bool = False) -> Item
     raise CrossModalError(f"data '{source}': expected {GRAMMAR}; found no such file, folder or name")
 
 
-def check_pictures(items: Items, config: DataConfig) -> Items:
+def check_pictures(items: Items, config: DataConfig, together: Together | None = None) -> Items:
     """Looks at the header of every picture (each distinct path once), so that a bad one is found now, not at step 300.
 
     Under `on_bad_item` "skip" pictures are decoded too (JPEG at an eighth of its size), so that none of the kept ones
@@ -91,6 +95,7 @@ def check_pictures(items: Items, config: DataConfig) -> Items:
     Args:
         items: The items; arrays are taken as they are.
         config: Size limit, workers and policy.
+        together: The processes that share the looking; all of them learn of every fault. None is this one alone.
 
     Returns:
         The items without the bad ones, which are listed in `skipped`.
@@ -103,18 +108,24 @@ def check_pictures(items: Items, config: DataConfig) -> Items:
     distinct = list(dict.fromkeys(cell for cell in items.images if isinstance(cell, STORED)))
     if not distinct:
         return items
-    whole = config.on_bad_item == "skip"
+    whole, together = config.on_bad_item == "skip", together or Alone()
+    own = range(together.rank, len(distinct), together.size)
 
-    def faults_of(start: int) -> list[tuple[str | bytes | ArchiveMember, str]]:
-        cells = distinct[start : start + CHECKED_AT_ONCE]
-        looked_at = ((cell, check(cell, config.max_pixels, whole=whole)) for cell in cells)
-        return [(cell, fault) for cell, fault in looked_at if fault]
+    def faults_of(start: int) -> list[tuple[int, str]]:
+        places = own[start : start + CHECKED_AT_ONCE]
+        looked_at = ((place, check(distinct[place], config.max_pixels, whole=whole)) for place in places)
+        return [(place, fault) for place, fault in looked_at if fault]
 
     with ThreadPoolExecutor(
         max(config.workers, 1)
     ) as pool:  # threads take parts: one future a picture would fill memory
-        parts = pool.map(faults_of, range(0, len(distinct), CHECKED_AT_ONCE))
-        faults = dict(fault for part in parts for fault in part)
+        parts = pool.map(faults_of, range(0, len(own), CHECKED_AT_ONCE))
+        found = {"faults": [fault for part in parts for fault in part], "pictures": len(distinct)}
+    everyone = together.collected(found)
+    if any(told["pictures"] != len(distinct) for told in everyone):
+        counts = ", ".join(str(told["pictures"]) for told in everyone)
+        raise CrossModalError(f"{items.source}: expected the same pictures in every process, found {counts} of them")
+    faults = {distinct[place]: fault for told in everyone for place, fault in told["faults"]}
     if not faults:
         return items
     bad = BadItems(config.on_bad_item, list(items.skipped))

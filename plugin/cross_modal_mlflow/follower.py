@@ -1,7 +1,7 @@
 """What every process but the first does of a training: it encodes its part of every batch, and logs and prints nothing.
 
-Process 0 decides (settings, the run that is resumed, the store) and says so to the others once it has read the data
-without an error; they then read the same data and train along. Evaluation, figures and the model are its own.
+Process 0 decides (settings, the run that is resumed, the store) and says so to the others; all read the data together,
+each looking at a part of its shards and pictures, and train. Evaluation, figures and the model are process 0's own.
 """
 
 from __future__ import annotations
@@ -37,6 +37,18 @@ def lead(experiment: Experiment, resumed: bool) -> None:
             processes.told({"experiment": dataclasses.asdict(experiment), "resumed": resumed})
 
 
+def read_together(experiment: Experiment) -> Items:
+    """Reads the items with the other processes, where there are any, after `lead`.
+
+    Raises:
+        CrossModalError: As `read_items`, the same in every process; or if one of them has gone.
+    """
+    from cross_modal.training.processes import joined_processes
+
+    with joined_processes() as processes:
+        return read_items(experiment.data, experiment.items, together=processes)
+
+
 def follow(processes: Processes) -> None:
     """Trains along.
 
@@ -52,7 +64,7 @@ def follow(processes: Processes) -> None:
     experiment = rebuild(Experiment, said["experiment"])
     data: Items | Pairs | Triplets
     if kind_of(experiment.data) == "items":
-        data = read_items(experiment.data, experiment.items)
+        data = read_together(experiment)
     else:
         from cross_modal_mlflow.pair_data import read_pair_source
 
