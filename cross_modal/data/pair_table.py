@@ -16,6 +16,7 @@ from cross_modal.data.manifest import TRUTHS, Row, check_columns, image_cell, re
 from cross_modal.data.pair_splits import check_brought, groups_of_items, split_rows
 from cross_modal.data.sources import check_pictures
 from cross_modal.data.splits import split_name
+from cross_modal.data.together import ALONE, Together
 from cross_modal.errors import CrossModalError
 
 Key = tuple[str | None, str | None]  # picture and text of an item, by which equal items are one
@@ -55,7 +56,9 @@ def ends_of(sides: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{modality}_{side}" for side in sides for modality in ("image", "text"))
 
 
-def read_pair_table(source: str, sides: tuple[str, ...], values: tuple[str, ...], config: DataConfig) -> PairTable:
+def read_pair_table(
+    source: str, sides: tuple[str, ...], values: tuple[str, ...], config: DataConfig, together: Together = ALONE
+) -> PairTable:
     """Reads a manifest whose rows name several items.
 
     Args:
@@ -63,6 +66,7 @@ def read_pair_table(source: str, sides: tuple[str, ...], values: tuple[str, ...]
         sides: The sides of a row, e.g. ("a", "b").
         values: The columns of which a row has exactly one ("same", "score"), or none.
         config: Shares, seed and policy.
+        together: The processes that read it: each picture is looked at by one of them.
 
     Returns:
         The table, every row with its split.
@@ -89,7 +93,7 @@ def read_pair_table(source: str, sides: tuple[str, ...], values: tuple[str, ...]
             kept.append((number, cells | ({"group": text_cell(row.get("group"))} if "group" in columns else {})))
         except ValueError as error:
             bad.add(number, f"{path.name} row {number}", str(error))
-    return assemble(source, sides, given, "split" in columns, kept, bad, config)
+    return assemble(source, sides, given, "split" in columns, kept, bad, config, together)
 
 
 def row_of(row: Row, sides: tuple[str, ...], given: list[str], has_split: bool, root: Path) -> Row:
@@ -132,9 +136,10 @@ def assemble(
     kept: list[tuple[int, Row]],
     bad: BadItems,
     config: DataConfig,
+    together: Together = ALONE,
 ) -> PairTable:
     """Joins equal items, drops rows with bad pictures or one item on two sides, and splits."""
-    every, kept, keys, faults = _good_rows(source, sides, kept, bad, config)
+    every, kept, keys, faults = _good_rows(source, sides, kept, bad, config, together)
     if not kept:
         raise CrossModalError(f"{source}: expected rows, found none")
     number_of: dict[Key, int] = {}
@@ -172,7 +177,12 @@ def assemble(
 
 
 def _good_rows(
-    source: str, sides: tuple[str, ...], kept: list[tuple[int, Row]], bad: BadItems, config: DataConfig
+    source: str,
+    sides: tuple[str, ...],
+    kept: list[tuple[int, Row]],
+    bad: BadItems,
+    config: DataConfig,
+    together: Together,
 ) -> tuple[Items, list[tuple[int, Row]], list[Key], list[BadItem]]:
     """The rows whose pictures can be read and whose items differ, side by side; with what tells their items apart."""
     every = Items.of(
@@ -181,7 +191,7 @@ def _good_rows(
         rows=[number for number, _ in kept for _ in sides],
         source=source,
     )
-    faults = {fault.row: fault for fault in check_pictures(every, config).skipped}
+    faults = {fault.row: fault for fault in check_pictures(every, config, together).skipped}
     good = np.array([number not in faults for number, _ in kept], bool)
     every, kept = every.take(np.repeat(good, len(sides))), list(compress(kept, good.tolist()))
     # Spaces at either end tell no texts apart: no tokenizer sees them.

@@ -21,6 +21,7 @@ from cross_modal.data.bad_items import BadItem
 from cross_modal.data.items import Items
 from cross_modal.data.manifest import Kind, is_manifest, kind_of_columns, read_table
 from cross_modal.data.pair_table import read_pair_table
+from cross_modal.data.together import ALONE, Together
 
 PAIR_SIDES = ("a", "b")
 TRIPLET_SIDES = ("anchor", "positive", "negative")
@@ -134,12 +135,13 @@ def kind_of(source: str) -> Kind:
     return kind_of_columns(read_table(Path(source))[0]) if is_manifest(source) else "items"
 
 
-def read_pairs(source: str, config: DataConfig | None = None) -> Pairs:
+def read_pairs(source: str, config: DataConfig | None = None, together: Together = ALONE) -> Pairs:
     """Reads a manifest of pairs.
 
     Args:
         source: A .csv, .tsv, .parquet or .jsonl file.
         config: Shares, seed and policy; None takes the defaults.
+        together: The processes that read it: each picture is looked at by one of them.
 
     Returns:
         The pairs, every one with its split.
@@ -147,19 +149,19 @@ def read_pairs(source: str, config: DataConfig | None = None) -> Pairs:
     Raises:
         CrossModalError: One line with file, row and reason.
     """
-    table = read_pair_table(source, PAIR_SIDES, ("same", "score"), config or DataConfig())
+    table = read_pair_table(source, PAIR_SIDES, ("same", "score"), config or DataConfig(), together)
     same = None if table.same is None else table.same == 1
     a, b = table.ends
     return Pairs(table.items, a, b, same, table.score, table.splits, table.numbers, source, table.skipped, table.groups)
 
 
-def read_triplets(source: str, config: DataConfig | None = None) -> Triplets:
+def read_triplets(source: str, config: DataConfig | None = None, together: Together = ALONE) -> Triplets:
     """Reads a manifest of triplets; see `read_pairs`.
 
     Raises:
         CrossModalError: One line with file, row and reason.
     """
-    table = read_pair_table(source, TRIPLET_SIDES, (), config or DataConfig())
+    table = read_pair_table(source, TRIPLET_SIDES, (), config or DataConfig(), together)
     anchor, positive, negative = table.ends
     return Triplets(
         table.items, anchor, positive, negative, table.splits, table.numbers, source, table.skipped, table.groups

@@ -169,13 +169,22 @@ def checked_name(shard: Path, member: tarfile.TarInfo) -> tuple[str, str]:
         raise CrossModalError(f"{shard.name}: member '{member.name}' is a link or device, expected a plain file")
     if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
         raise CrossModalError(f"{shard.name}: member '{member.name}' has a path that leaves the shard")
-    folder, _, base = path.rpartition("/")
-    stem, _, extension = base.partition(".")
-    extension = extension.lower()
+    extension = path.rpartition("/")[2].partition(".")[2].lower()
     if extension.rpartition(".")[2] in HARMFUL:
         raise CrossModalError(
             f"{shard.name}: member '{member.name}' is a pickled or binary object, which is never read"
         )
     if extension not in MEMBERS:
         raise CrossModalError(f"{shard.name}: member '{member.name}' is unknown, expected {', '.join(MEMBERS)}")
-    return f"{folder}/{stem}" if folder else stem, extension
+    return sample_name(member.name), extension
+
+
+def sample_name(member: str) -> str:
+    """Name of the sample that a member belongs to: its path up to the first dot of the last part.
+
+    >>> sample_name("./birds/01.seg.png")
+    'birds/01'
+    """
+    folder, _, base = member.replace("\\", "/").removeprefix("./").rpartition("/")
+    stem = base.partition(".")[0]
+    return f"{folder}/{stem}" if folder else stem

@@ -8,7 +8,6 @@ decoders unpickle. Here members are read, never extracted, and everything else i
 from __future__ import annotations
 
 import glob
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from cross_modal.configuration import DataConfig
-from cross_modal.data.archive_member import ArchiveMember
-from cross_modal.data.bad_items import BadItems
+from cross_modal.data.bad_items import BadItem, BadItems
 from cross_modal.data.items import Items, given
-from cross_modal.data.listed_samples import list_samples
-from cross_modal.data.manifest import TRUTHS, text_cell
-from cross_modal.data.shard_stream import PICTURES, Sample, list_shard
-from cross_modal.data.splits import split_name
-from cross_modal.data.together import Alone, Together
+from cross_modal.data.shard_cells import NEEDED
+from cross_modal.data.shard_listing import list_together
+from cross_modal.data.together import ALONE, Together
 from cross_modal.errors import CrossModalError
-
-NEEDED = ("label", "split", "group", "genuine")  # where one sample has it, all must
-JSON_NAMES = {"text": "text", "caption": "text", "label": "label", "class": "label"} | {
-    name: name for name in ("split", "group", "genuine")
-}
 
 
 def expand(pattern: str) -> list[Path]:
@@ -82,32 +73,39 @@ def braces(pattern: str) -> Iterator[str]:
         yield from braces(pattern[: match.start()] + choice + pattern[match.end() :])
 
 
-def read_shards(pattern: str, config: DataConfig, together: Together | None = None) -> Items:
+def read_shards(pattern: str, config: DataConfig, together: Together = ALONE) -> Items:
     """Reads all shards of a pattern.
 
     Args:
         pattern: See `expand`.
         config: `max_pixels` bounds the members, `on_bad_item` decides what happens to bad samples.
-        together: The processes that list the shards, each its own; None is this one alone.
+        together: The processes that read; each lists its own shards, and all have all items in the end.
 
     Returns:
-        The items, the same in every process; pictures stay in their shards, and are read when they are decoded.
+        The items; pictures stay in their shards, and are read when they are decoded.
 
     Raises:
-        CrossModalError: As `expand` and `list_shard`, and at the first bad sample where `on_bad_item` is "error".
+        CrossModalError: As `expand` and `list_together`, and at the first bad sample where `on_bad_item` is "error".
     """
-    bad = BadItems(config.on_bad_item)
-    names = ("image", "text", *NEEDED)
-    listed = list_samples(expand(pattern), picture_limit(config), names, item_of, bad, together or Alone())
-    table, rows = listed.columns, listed.rows
-    keep = np.ones(len(rows), bool)
-    needed = {name: given(table[name]) for name in NEEDED}
+    shards = expand(pattern)
+    listing = list_together(shards, picture_limit(config), config.on_bad_item, together)
+    starts = np.cumsum(listing.counts) - listing.counts
+    rows = starts[listing.shards] + listing.numbers
+    bad = BadItems(
+        config.on_bad_item,
+        [
+            BadItem(int(starts[shard]) + number, f"{shards[shard].name} sample '{name}'", reason)
+            for shard, number, name, reason in listing.bad
+        ],
+    )
+    needed = {name: given(listing.columns[name]) for name in NEEDED}
     needed = {name: there for name, there in needed.items() if there.any()}
-    for place in np.flatnonzero(~np.logical_and.reduce([keep, *needed.values()])).tolist():
+    keep = np.logical_and.reduce([np.ones(len(rows), bool), *needed.values()])
+    for place in np.flatnonzero(~keep).tolist():
         missing = next(name for name, there in needed.items() if not there[place])
-        bad.add(int(rows[place]), _where(listed.counts, int(rows[place]), config), f"{missing} is empty")
-        keep[place] = False
-    found = {name: cells[keep] for name, cells in table.items() if name in ("image", "text") or name in needed}
+        where = f"{shards[listing.shards[place]].name} sample '{listing.name(place)}'"
+        bad.add(int(rows[place]), where, f"{missing} is empty")
+    found = {name: cells[keep] for name, cells in listing.columns.items() if name in ("image", "text", *needed)}
     return Items.of(
         images=found["image"],
         texts=found["text"],
@@ -124,81 +122,3 @@ def read_shards(pattern: str, config: DataConfig, together: Together | None = No
 def picture_limit(config: DataConfig) -> int:
     """Largest picture member in bytes: encoded, no sane picture takes more than its pixels do."""
     return 8 * config.max_pixels
-
-
-def _where(counts: dict[Path, int], row: int, config: DataConfig) -> str:
-    """The place of a row, for a message: its shard is listed again, for names are not kept."""
-    for shard, count in counts.items():
-        if row <= count:
-            return f"{shard.name} sample '{list(list_shard(shard, picture_limit(config)))[row - 1]}'"
-        row -= count
-    raise AssertionError
-
-
-def item_of(sample: Sample) -> dict[str, object]:
-    """The cells of one sample.
-
-    Raises:
-        ValueError: Where it is bad; the message is a reason for `BadItems`.
-    """
-    item: dict[str, object] = {}
-    pictures = [extension for extension in PICTURES if extension in sample]
-    if len(pictures) > 1:
-        raise ValueError(f"expected one picture, found {' and '.join(pictures)}")
-    if pictures:
-        item["image"] = sample[pictures[0]]
-    if "json" in sample:
-        item |= json_cells(_small(sample["json"]))
-    for extension, column in (("txt", "text"), ("cls", "label")):
-        if extension in sample:
-            item[column] = text_cell(utf8(_small(sample[extension]), extension).strip())
-    if item.get("image") is None and item.get("text") is None:
-        raise ValueError("expected a picture or a text, found neither")
-    if "label" in item and item["label"] is None:
-        raise ValueError("label is empty")
-    return item
-
-
-def _small(member: bytes | ArchiveMember) -> bytes:
-    """The content of a member that was read with the listing."""
-    assert isinstance(member, bytes)
-    return member
-
-
-def json_cells(content: bytes) -> dict[str, object]:
-    """The cells that a json member holds under known names; others (a URL, a licence) are passed over.
-
-    Raises:
-        ValueError: Where it is no JSON object, or split or genuine have no known value.
-    """
-    try:
-        value = json.loads(utf8(content, "json"))
-    except (json.JSONDecodeError, RecursionError):
-        raise ValueError("json is broken") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"json holds a {type(value).__name__}, expected an object")
-    cells = {
-        JSON_NAMES[name]: cell for name, given in value.items() if name in JSON_NAMES and (cell := text_cell(given))
-    }
-    item: dict[str, object] = dict(cells)
-    if "split" in cells:
-        item["split"] = split_name(cells["split"])
-        if item["split"] is None:
-            raise ValueError(f"split is '{cells['split']}', expected train, validation or test")
-    if "genuine" in cells:
-        if cells["genuine"].lower() not in TRUTHS:
-            raise ValueError(f"genuine is '{cells['genuine']}', expected 0 or 1")
-        item["genuine"] = TRUTHS[cells["genuine"].lower()]
-    return item
-
-
-def utf8(content: bytes, extension: str) -> str:
-    """Content as text.
-
-    Raises:
-        ValueError: Where it is not UTF-8.
-    """
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{extension} is not UTF-8") from None

@@ -6,23 +6,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cross_modal.configuration import DataConfig
-from cross_modal.data.archive_member import ArchiveMember
 from cross_modal.data.bad_items import BadItems
 from cross_modal.data.items import Items
 from cross_modal.data.manifest import is_manifest, read_manifest
+from cross_modal.data.picture_faults import Stored, picture_faults
 from cross_modal.data.splits import assign_splits
-from cross_modal.data.together import Alone, Together
+from cross_modal.data.together import ALONE, Together
 from cross_modal.errors import CrossModalError
 
-STORED = (str, bytes, ArchiveMember)  # cells whose pictures are decoded from what is stored
-CHECKED_AT_ONCE = 256  # pictures that a thread looks at
 GRAMMAR = (
     "a .csv, .tsv, .parquet or .jsonl manifest, a published split (.json), a folder of class folders, "
     "torchvision:NAME, webdataset:PATTERN or glyphs"
@@ -30,7 +27,7 @@ GRAMMAR = (
 
 
 def read_items(
-    source: str, config: DataConfig | None = None, further: bool = False, together: Together | None = None
+    source: str, config: DataConfig | None = None, further: bool = False, together: Together = ALONE
 ) -> Items:
     """Reads a source.
 
@@ -38,7 +35,8 @@ def read_items(
         source: See the grammar above.
         config: How it becomes items and splits; None takes the defaults.
         further: Whether a manifest may have columns of its own.
-        together: The processes that read it, each looking at a part of shards and pictures; None is this one alone.
+        together: The processes that read this source at the same time: shards are listed and pictures looked at once
+            over all of them, and all get the same items or the same error.
 
     Returns:
         The items, every one with its split; what was left out is in `skipped`.
@@ -54,7 +52,7 @@ def read_items(
     return assign_splits(items, config)
 
 
-def read_unsplit(source: str, config: DataConfig, further: bool = False, together: Together | None = None) -> Items:
+def read_unsplit(source: str, config: DataConfig, further: bool = False, together: Together = ALONE) -> Items:
     """Reads a source by the reader that its form names; splits as the data brings them.
 
     Raises:
@@ -86,16 +84,16 @@ def read_unsplit(source: str, config: DataConfig, further: bool = False, togethe
     raise CrossModalError(f"data '{source}': expected {GRAMMAR}; found no such file, folder or name")
 
 
-def check_pictures(items: Items, config: DataConfig, together: Together | None = None) -> Items:
-    """Looks at the header of every picture (each distinct path once), so that a bad one is found now, not at step 300.
+def check_pictures(items: Items, config: DataConfig, together: Together = ALONE) -> Items:
+    """Looks at every picture (each distinct path once), so that a bad one is found now, not at step 300.
 
-    Under `on_bad_item` "skip" pictures are decoded too (JPEG at an eighth of its size), so that none of the kept ones
-    fails later.
+    Under `on_bad_item` "skip" pictures are decoded too (see `picture_faults`), so that none of the kept ones fails
+    later.
 
     Args:
         items: The items; arrays are taken as they are.
         config: Size limit, workers and policy.
-        together: The processes that share the looking; all of them learn of every fault. None is this one alone.
+        together: The processes that hold these items; each looks at its part, and all follow the policy alike.
 
     Returns:
         The items without the bad ones, which are listed in `skipped`.
@@ -103,36 +101,15 @@ def check_pictures(items: Items, config: DataConfig, together: Together | None =
     Raises:
         CrossModalError: At the first bad picture where `on_bad_item` is "error".
     """
-    from cross_modal.data.decode import check
-
-    distinct = list(dict.fromkeys(cell for cell in items.images if isinstance(cell, STORED)))
-    if not distinct:
-        return items
-    whole, together = config.on_bad_item == "skip", together or Alone()
-    own = range(together.rank, len(distinct), together.size)
-
-    def faults_of(start: int) -> list[tuple[int, str]]:
-        places = own[start : start + CHECKED_AT_ONCE]
-        looked_at = ((place, check(distinct[place], config.max_pixels, whole=whole)) for place in places)
-        return [(place, fault) for place, fault in looked_at if fault]
-
-    with ThreadPoolExecutor(
-        max(config.workers, 1)
-    ) as pool:  # threads take parts: one future a picture would fill memory
-        parts = pool.map(faults_of, range(0, len(own), CHECKED_AT_ONCE))
-        found = {"faults": [fault for part in parts for fault in part], "pictures": len(distinct)}
-    everyone = together.collected(found)
-    if any(told["pictures"] != len(distinct) for told in everyone):
-        counts = ", ".join(str(told["pictures"]) for told in everyone)
-        raise CrossModalError(f"{items.source}: expected the same pictures in every process, found {counts} of them")
-    faults = {distinct[place]: fault for told in everyone for place, fault in told["faults"]}
+    distinct = list(dict.fromkeys(cell for cell in items.images if isinstance(cell, Stored)))
+    faults = picture_faults(distinct, config, together)
     if not faults:
         return items
     bad = BadItems(config.on_bad_item, list(items.skipped))
     keep = np.ones(len(items), bool)
     folder = f"{Path(items.source).parent}/" if is_manifest(items.source) else ""
     for index, cell in enumerate(items.images):
-        fault = faults.get(cell) if isinstance(cell, STORED) else None
+        fault = faults.get(cell) if isinstance(cell, Stored) else None
         if fault:
             keep[index] = False
             bad.add(int(items.rows[index]), items.where(index), fault.replace(f"'{folder}", "'", 1))

@@ -1,13 +1,15 @@
 """What every process but the first does of a training: it encodes its part of every batch, and logs and prints nothing.
 
-Process 0 decides (settings, the run that is resumed, the store) and says so to the others; all read the data together,
-each looking at a part of its shards and pictures, and train. Evaluation, figures and the model are process 0's own.
+Process 0 decides (settings, the run that is resumed, the store) and says so to the others; all then read the data
+together, and what is wrong with it ends all alike before there is a run. Evaluation, figures and the model are its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cross_modal.configuration import Experiment
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
     from cross_modal.training.processes import Processes
 
 
-def lead(experiment: Experiment, resumed: bool) -> None:
-    """Says to the other processes, where there are any, what they train along with.
+@contextmanager
+def leading(experiment: Experiment, resumed: bool) -> Iterator[Processes]:
+    """Says to the other processes, where there are any, what they read and train along with.
 
     Args:
         experiment: The settings.
         resumed: Whether training goes on from a checkpoint.
+
+    Yields:
+        All processes: those that read the data together.
 
     Raises:
         CrossModalError: If one of them has gone.
@@ -33,24 +39,12 @@ def lead(experiment: Experiment, resumed: bool) -> None:
     from cross_modal.training.processes import joined_processes
 
     with joined_processes() as processes:
-        if processes.size > 1:
-            processes.told({"experiment": dataclasses.asdict(experiment), "resumed": resumed})
-
-
-def read_together(experiment: Experiment) -> Items:
-    """Reads the items with the other processes, where there are any, after `lead`.
-
-    Raises:
-        CrossModalError: As `read_items`, the same in every process; or if one of them has gone.
-    """
-    from cross_modal.training.processes import joined_processes
-
-    with joined_processes() as processes:
-        return read_items(experiment.data, experiment.items, together=processes)
+        processes.told({"experiment": dataclasses.asdict(experiment), "resumed": resumed})
+        yield processes
 
 
 def follow(processes: Processes) -> None:
-    """Trains along.
+    """Reads and trains along.
 
     Args:
         processes: The processes that were launched together; this one is not the first.
@@ -64,10 +58,10 @@ def follow(processes: Processes) -> None:
     experiment = rebuild(Experiment, said["experiment"])
     data: Items | Pairs | Triplets
     if kind_of(experiment.data) == "items":
-        data = read_together(experiment)
+        data = read_items(experiment.data, experiment.items, together=processes)
     else:
         from cross_modal_mlflow.pair_data import read_pair_source
 
-        data = read_pair_source(experiment.data, experiment.items)
+        data = read_pair_source(experiment.data, experiment.items, processes)
     with tempfile.TemporaryDirectory() as nothing:  # process 0 alone reads and writes checkpoints
         train(experiment, data, folder=nothing, resume=said["resumed"])

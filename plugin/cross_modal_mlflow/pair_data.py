@@ -9,19 +9,20 @@ import numpy as np
 
 from cross_modal.configuration import DataConfig
 from cross_modal.data.pairs import Pairs, Triplets, kind_of, read_pairs, read_triplets
+from cross_modal.data.together import ALONE, Together
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.tracking import TrackedRun
 
 
-def read_pair_source(source: str, config: DataConfig) -> Pairs | Triplets:
+def read_pair_source(source: str, config: DataConfig, together: Together = ALONE) -> Pairs | Triplets:
     """Reads a manifest of pairs or of triplets, by its columns.
 
     Raises:
         CrossModalError: One line with file, row and reason.
     """
-    return (read_triplets if kind_of(source) == "triplets" else read_pairs)(source, config)
+    return (read_triplets if kind_of(source) == "triplets" else read_pairs)(source, config, together)
 
 
 def as_pairs(data: Pairs | Triplets) -> Pairs:

@@ -18,7 +18,7 @@ from cross_modal.training.loop import TrainingResult, train
 from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
-from cross_modal_mlflow.follower import lead
+from cross_modal_mlflow.follower import leading
 from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.pair_data import (
     as_pairs,
@@ -111,10 +111,10 @@ def train_on_pairs(
     clock = Clock()
     with clock.phase("store"):
         store = open_store()
-    with clock.phase("data"), working(console, f"reading {experiment.data}"):
-        data = read_pair_source(experiment.data, experiment.items)
+    reading = working(console, f"reading {experiment.data}")
+    with clock.phase("data"), reading, leading(experiment, resume is not None) as together:
+        data = read_pair_source(experiment.data, experiment.items, together)
         pairs = as_pairs(data)
-    lead(experiment, resume is not None)
     tags = experiment_tags(experiment.twin)
     name = f"{command} {Path(experiment.data).name}"[:80] if resume is None else None  # people rename runs
     known: Mapping[str, Mapping[int, float]] = {}

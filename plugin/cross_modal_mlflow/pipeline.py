@@ -20,6 +20,7 @@ import yaml
 from cross_modal.configuration import DataConfig, Experiment
 from cross_modal.data.items import Items
 from cross_modal.data.pairs import kind_of
+from cross_modal.data.sources import read_items
 from cross_modal.embed_items import image_rows, text_rows
 from cross_modal.encoders.saved_twin import save_twin
 from cross_modal.encoders.twin import TwinEncoder
@@ -36,7 +37,7 @@ from cross_modal_mlflow.class_calibration import calibrate_on_classes, verify_cl
 from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.explorer_evidence import log_for_explorer
-from cross_modal_mlflow.follower import lead, read_together
+from cross_modal_mlflow.follower import leading
 from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import Clock, working
@@ -106,9 +107,9 @@ def train_and_evaluate(
     clock = Clock()
     with clock.phase("store"):
         store = open_store()
-    lead(experiment, resume is not None)
-    with clock.phase("data"), working(console, f"reading {experiment.data}"):
-        items = read_together(experiment)
+    reading = working(console, f"reading {experiment.data}")
+    with clock.phase("data"), reading, leading(experiment, resume is not None) as together:
+        items = read_items(experiment.data, experiment.items, together=together)
     tags = experiment_tags(experiment.twin, experiment.evaluation)
     name = f"{command} {Path(experiment.data).name}"[:80] if resume is None else None  # people rename runs
     known: Mapping[str, Mapping[int, float]] = {}
