@@ -11,15 +11,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cross_modal.configuration import Experiment, TwinConfig
+from cross_modal.configuration import Experiment
 from cross_modal.data.items import Items
 from cross_modal.data.pairs import Pairs, Triplets
 from cross_modal.data.passes import key_of
@@ -33,8 +31,10 @@ from cross_modal.training.activation_checkpointing import checkpoint_activations
 from cross_modal.training.alike import start_alike
 from cross_modal.training.batch_statistics import check_rows, with_shared_statistics
 from cross_modal.training.cached_gradients import CachedEmbeddings
-from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
+from cross_modal.training.checkpoints import BEST, LAST, Checkpoints
 from cross_modal.training.class_task import ClassTask
+from cross_modal.training.fed_trunks import fed_trunks
+from cross_modal.training.gradient_norms import gradient_norms
 from cross_modal.training.interrupts import Interrupts
 from cross_modal.training.launched import Launched
 from cross_modal.training.listener import Listener, Silence
@@ -43,16 +43,13 @@ from cross_modal.training.pair_task import PairTask
 from cross_modal.training.partial import PartialTraining, twin_settings
 from cross_modal.training.peak_memory import forget_peak_memory, peak_memory
 from cross_modal.training.processes import Processes, joined_processes
-from cross_modal.training.random_states import random_states, restore_random_states
 from cross_modal.training.schedule import learning_rate_factor
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import Inputs, StepOutput, Task
 from cross_modal.training.training_result import TrainingResult
-from cross_modal.training.training_state import TrainingState, check_fingerprint, fingerprint
+from cross_modal.training.training_state import TrainingState, fingerprint
 from cross_modal.training.validation import SCORE, Measure
 
-BEST, LAST = "best.pt", "last.pt"
-TRUNKS = ("image", "text")  # names of the trunks among a twin's modules
 Embeddings = tuple[Tensor | None, Tensor | None]
 
 
@@ -130,7 +127,7 @@ class Loop:
             raise CrossModalError(f"{items.source}: expected items in the split train, found none")
         self.messages: list[str] = []
         texts = [str(text) for text in train_items.texts if text is not None]
-        twin_config = twin_settings(_trunks_for(experiment.twin, train_items, self._message), config)
+        twin_config = twin_settings(fed_trunks(experiment.twin, train_items, self._message), config)
         twin = shared.twin(twin_config, texts, config.seed, self.fabric.device)
         self.partial = PartialTraining(twin, config, self._message)
         store = FeatureStore.open() if twin.frozen and experiment.items.feature_store else None
@@ -156,10 +153,12 @@ class Loop:
         self.result.parameters = sum(p.numel() for p in twin.parameters() if p.requires_grad)
         self.result.seconds = {"setup": time.perf_counter() - started, "training": 0.0, "validation": 0.0}
         self.resumable = resumable
-        self._data = data
         parts = {"health": self.health, "task": self.task, "progress": self.result}
         precision = self.fabric.strategy.precision
-        self.state = TrainingState(twin, self.criterion, optimizer, precision, parts, self.processes.size)
+        state = TrainingState(twin, self.criterion, optimizer, precision, parts, self.processes.size)
+        self.checkpoints = Checkpoints(
+            folder, state, self.result, self.processes, lambda: fingerprint(experiment, data.digest)
+        )
 
     def run(self, resume: bool = False) -> TrainingResult:
         """All steps, then the best weights."""
@@ -200,7 +199,7 @@ class Loop:
         """What is left when the steps are done."""
         for notice in self.task.notices():
             self._message(notice)
-        self._restore_best()
+        self.checkpoints.restore_best()
         self.result.best_score = self.partial.finish(self.task.measure, self.result.best_score)
 
     def _step(self, step: int, inputs: Inputs) -> dict[str, float]:
@@ -212,7 +211,7 @@ class Loop:
         self.optimizer.zero_grad()
         last = self._backward(inputs)
         total = float(last.output.loss.detach())
-        norms = _gradient_norms(self.twin)  # before clipping, so that each tower's share shows
+        norms = gradient_norms(self.twin)  # before clipping, so that each tower's share shows
         norm = self._clip()
         if norm is not None:
             norms["train/gradient_norm"] = norm
@@ -288,7 +287,7 @@ class Loop:
             raise CrossModalError(f"training.monitor: expected one of {names}, found {self.config.monitor!r}")
         if self.result.best_score is None or score > self.result.best_score:
             self.result.best_score, self.result.best_step = score, done
-            self._save(BEST)
+            self.checkpoints.keep_best()
         waited = (done - self.result.best_step) // self.config.validate_every
         if self.config.patience and waited >= self.config.patience:
             self.result.stopped = f"no better {self.config.monitor} score since step {self.result.best_step}"
@@ -296,67 +295,24 @@ class Loop:
             return False
         return True
 
-    @cached_property
-    def _fingerprint(self) -> dict[str, Any]:
-        """Of settings and data; made when it is first needed, as it reads every picture."""
-        return fingerprint(self.experiment, self._data.digest)
-
     def _is_kept(self, done: int) -> bool:
         every = self.config.checkpoint_every
         return self._is_validation(done) or bool(every and done % every == 0)
 
     def _keep_state(self) -> None:
-        """Writes `last.pt`; a full disk costs the training nothing but this checkpoint."""
-        draws = self.processes.collected(random_states())
-        if not self.processes.leads:
-            return
-        self.listener.on_checkpoint(self.result.steps)
-        content = self.state.collect(_learned(self.twin)) | {"fingerprint": self._fingerprint, "draws": draws[1:]}
-        try:
-            save_checkpoint(self.folder / LAST, content)
-        except CrossModalError as error:
-            self._message(f"step {self.result.steps}: {error}")
+        """Writes `last.pt`, and tells whoever has to have written its own by then."""
+        if self.processes.leads:
+            self.listener.on_checkpoint(self.result.steps)
+        failure = self.checkpoints.keep()
+        if failure is not None:
+            self._message(failure)
 
     def _resume(self) -> None:
         """Goes on from `last.pt`."""
-        kept = None
-        if self.processes.leads:
-            kept = load_checkpoint(self.folder / LAST)
-            if "fingerprint" not in kept:
-                raise CrossModalError(f"{self.folder / LAST}: expected a state to go on from, found weights alone")
-            check_fingerprint(kept["fingerprint"], self._fingerprint)
-        kept = self.processes.told(kept)
-        own = random_states()
-        elsewhere = self.state.restore(kept, strict=not self.twin.frozen)
-        if not self.processes.leads:
-            draws = kept.get("draws", [])
-            if self.processes.rank <= len(draws):
-                restore_random_states(draws[self.processes.rank - 1])
-            else:  # there were fewer processes then
-                restore_random_states(own)
+        elsewhere = self.checkpoints.go_on()
         self._message(f"resumed after step {self.result.steps}")
         if elsewhere is not None:
             self._message(elsewhere)
-
-    def _save(self, name: str) -> None:
-        """Writes a checkpoint of the twin and the loss."""
-        content: dict[str, Any] = {
-            "step": self.result.steps,
-            "score": self.result.best_score,
-            "twin": _learned(self.twin),
-            "criterion": self.criterion.state_dict(),
-        }
-        save_checkpoint(self.folder / name, content)
-
-    def _restore_best(self) -> None:
-        """Puts the best weights back, unless the last ones are the best."""
-        if self.result.best_score is None:
-            self.result.best_step = self.result.steps
-        elif self.result.best_step != self.result.steps:
-            best = load_checkpoint(self.folder / BEST)
-            self.twin.load_state_dict(best["twin"], strict=not self.twin.frozen)
-            if self.task.head is not None:
-                self.criterion.load_state_dict(best["criterion"])
 
     def _message(self, text: str) -> None:
         self.messages.append(text)
@@ -380,31 +336,4 @@ def _task(
     return PairTask(experiment, data, twin, store, shared, device, message, measure, processes)
 
 
-def _learned(twin: TwinEncoder) -> dict[str, Tensor]:
-    """The weights that a checkpoint holds: without frozen trunks, which are as they were built."""
-    state = twin.state_dict()
-    return {name: value for name, value in state.items() if not twin.frozen or name.split(".")[0] not in TRUNKS}
-
-
-def _trunks_for(config: TwinConfig, items: Items, message: Callable[[str], None]) -> TwinConfig:
-    """The twin's settings without the trunk that the data never feeds: it would stay untrained."""
-    if not items.has_images and config.image.name != "none":
-        message(f"{items.source} has no pictures: the twin gets no image trunk")
-        config = replace(config, image=replace(config.image, name="none"))
-    if not items.has_texts and config.text.name != "none":
-        message(f"{items.source} has no texts: the twin gets no text trunk")
-        config = replace(config, text=replace(config.text, name="none"))
-    return config
-
-
-def _gradient_norms(twin: TwinEncoder) -> dict[str, float]:
-    """Gradient norm of each tower: a tower without gradient is one of the silent failures."""
-    norms = {}
-    for name, parts in (("image", (twin.image, twin.image_map)), ("text", (twin.text, twin.text_map))):
-        gradients = [p.grad for part in parts if part is not None for p in part.parameters() if p.grad is not None]
-        if gradients:
-            norms[f"health/{name}_gradient_norm"] = float(torch.stack(torch._foreach_norm(gradients)).norm())
-    return norms
-
-
-__all__ = ["Listener", "Silence", "TrainingResult", "TrainingStopped", "train"]
+__all__ = ["BEST", "LAST", "Listener", "Silence", "TrainingResult", "TrainingStopped", "train"]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from cross_modal.configuration import Experiment
+from cross_modal.encoders.twin import TwinEncoder
 from cross_modal.errors import CrossModalError
 from cross_modal.training.random_states import random_states, restore_random_states
 
@@ -35,7 +36,7 @@ class TrainingState:
         processes: How many train together.
     """
 
-    twin: torch.nn.Module
+    twin: TwinEncoder
     criterion: torch.nn.Module
     optimizer: torch.optim.Optimizer
     precision: Any

@@ -274,9 +274,9 @@ def test_a_disk_that_is_full_leaves_the_previous_checkpoint_whole_and_says_so(tm
 def test_a_checkpoint_that_cannot_be_written_costs_the_training_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cross_modal.training import loop
+    from cross_modal.training import checkpoints
 
-    real = loop.save_checkpoint
+    real = checkpoints.save_checkpoint
 
     def full(path: Path, content: dict[str, Any]) -> None:
         if Path(path).name == LAST:
@@ -285,7 +285,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_the_training_nothing(
             )
         real(path, content)
 
-    monkeypatch.setattr(loop, "save_checkpoint", full)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", full)
     result = train(experiment(steps=6, validate_every=3), shapes(), folder=tmp_path)
     assert result.steps == 6
     assert any("no space left" in message for message in result.messages)
