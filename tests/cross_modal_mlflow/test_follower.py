@@ -1,5 +1,6 @@
 """`torchrun -m cross_modal_mlflow train`: several processes, one twin, one run; and what happens when one dies."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from toys import counted_ranks
 from toys.pairs_on_disk import write_pairs
-from toys.shapes_on_disk import write_shapes
+from toys.shapes_on_disk import write_shape_shards, write_shapes
 
 from cross_modal_mlflow.command_line import main
 
@@ -111,6 +113,42 @@ def test_what_is_wrong_with_the_data_is_said_by_one_process(workplace: Path) -> 
     assert error.count("cross-modal: ") == error.count("cross-modal: nowhere.csv") == 1
     assert "traceback : nowhere.csv" in error  # the end of torchrun's own report
     assert not any("train" in run.data.tags.get("cross_modal.command", "") for run in runs(workplace))
+
+
+@pytest.mark.slow
+def test_a_bad_picture_in_the_part_of_another_process_is_said_by_one_process(workplace: Path) -> None:
+    config = str(write_shape_shards(workplace, bad=(7, 9)))  # process 1 looks at odd rows
+    began = time.monotonic()
+    _, error = (running := start(workplace, "train", "--config", config)).communicate(timeout=120)
+    assert time.monotonic() - began < 60
+    assert running.returncode != 0
+    assert error.count("cross-modal: ") == error.count("cross-modal: webdataset:") == 1
+    assert "item 8: image '0007.png' is unreadable" in error
+    assert not runs(workplace)
+
+
+@pytest.mark.slow
+def test_two_processes_list_look_at_and_decode_everything_once(workplace: Path) -> None:
+    config = str(write_shape_shards(workplace, bad=(7,)))
+    words = [*EACH_STEP, "--items.memory-gigabytes", "0", "--items.on-bad-item", "skip", "--training.steps", "12"]
+    command = [*TORCHRUN, "-m", "toys.counted_ranks", str(workplace), "train", "--config", config, *words]
+    paths = [str(Path(counted_ranks.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((workplace / f"{rank}.json").read_text()) for rank in range(2))
+    assert sorted(first["listed"] + second["listed"]) == [f"s-{shard}.tar" for shard in range(5)]
+    assert sorted(first["checked"] + second["checked"]) == [f"{row:04d}.png" for row in range(128)]
+    assert len(first["checked"]) == len(second["checked"])
+    assert [step for step, *_ in first["steps"]] == list(range(12))
+    for (step, batch, one), (same_step, same_batch, other) in zip(first["steps"], second["steps"], strict=True):
+        assert (step, batch) == (same_step, same_batch)
+        assert sorted(one + other) == sorted(batch)  # whole, and nothing twice
+        assert len(set(batch)) == len(batch) == 16
+        assert abs(len(one) - len(other)) <= 1
+        assert "0007.png" not in batch
+    (run,) = runs(workplace)
+    assert run.data.metrics["data/skipped_items"] == 1
 
 
 def test_other_commands_refuse_several_processes(

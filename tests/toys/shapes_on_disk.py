@@ -1,12 +1,16 @@
-"""The shapes as a manifest of PNG files, and the settings of a twin that learns a little of them in a second."""
+"""The shapes as a manifest of PNG files or as WebDataset shards, and the settings of a small twin for them."""
 
 import dataclasses
+import io
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
 from toys.shapes import experiment, shapes
+from toys.shards_on_disk import write_shard
 
 
 def write_shapes(folder: Path, per_class: int = 6) -> Path:
@@ -25,7 +29,37 @@ def write_shapes(folder: Path, per_class: int = 6) -> Path:
         Image.fromarray(image).save(folder / name)
         rows.append((name, text, label, split))
     pd.DataFrame(rows, columns=["image", "text", "label", "split"]).to_csv(folder / "items.csv", index=False)
+    return write_settings(folder, str(folder / "items.csv"))
+
+
+def write_settings(folder: Path, source: str) -> Path:
+    """Writes the settings as `shapes.yaml`."""
     settings = dataclasses.asdict(experiment())
-    settings |= {"data": str(folder / "items.csv"), "evaluation": {"ways": [5], "shots": [0, 1], "episodes": 50}}
+    settings |= {"data": source, "evaluation": {"ways": [5], "shots": [0, 1], "episodes": 50}}
     (folder / "shapes.yaml").write_text(yaml.safe_dump(settings))
     return folder / "shapes.yaml"
+
+
+def write_shape_shards(folder: Path, per_class: int = 4, shards: int = 5, bad: tuple[int, ...] = ()) -> Path:
+    """Writes the shapes as `s-0.tar` … and the settings as `shapes.yaml`.
+
+    Args:
+        folder: Where.
+        per_class: Pictures of each class.
+        shards: How many.
+        bad: Rows from 0 whose pictures are none.
+
+    Returns:
+        The settings: ``--config`` takes them, and with them the data.
+    """
+    items = shapes(per_class)
+    for shard, rows in enumerate(np.array_split(np.arange(len(items)), shards)):
+        members: dict[str, bytes] = {}
+        for row in rows.tolist():
+            content = io.BytesIO()
+            Image.fromarray(items.images[row]).save(content, "PNG")
+            members[f"{row:04d}.png"] = b"no image" if row in bad else content.getvalue()
+            members[f"{row:04d}.txt"] = items.texts[row].encode()
+            members[f"{row:04d}.json"] = json.dumps({"label": items.labels[row], "split": items.splits[row]}).encode()
+        write_shard(folder / f"s-{shard}.tar", members)
+    return write_settings(folder, f"webdataset:{folder}/s-*.tar")

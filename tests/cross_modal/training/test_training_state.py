@@ -15,10 +15,13 @@ import pytest
 import torch
 from toys.judged import judged, sentences, shape_pairs, text_experiment, triplets
 from toys.shapes import experiment, shapes
+from toys.shapes_on_disk import write_shape_shards
 
 from cross_modal.configuration import Experiment, MemoryConfig, PartConfig
+from cross_modal.data import shard_listing
 from cross_modal.data.items import Items
 from cross_modal.data.pairs import Pairs, Triplets
+from cross_modal.data.sources import read_items
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import HealthMonitor
 from cross_modal.training.checkpoint import load_checkpoint, save_checkpoint
@@ -119,6 +122,28 @@ def test_so_it_is_on_labelled_pairs_and_triplets(data: str, broken: int, tmp_pat
         "sentences": lambda: judged(sentences()),
     }
     check_that_it_goes_on(settings, kinds[data](), broken, tmp_path)
+
+
+def test_so_it_is_on_shards_which_are_listed_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shape_shards(tmp_path)
+    listed: list[str] = []
+    really = shard_listing.list_shard
+    noted = lambda shard, limit: listed.append(shard.name) or really(shard, limit)  # noqa: E731
+    monkeypatch.setattr(shard_listing, "list_shard", noted)
+    settings = with_micro_batches_and_streamed_pictures(settings_of_twelve_steps())
+    settings.training.micro_batch = 0
+    whole, first, second = Ledger(), Ledger(break_after=8), Ledger()
+    train(settings, read_items(f"webdataset:{tmp_path}/*.tar"), folder=tmp_path / "whole", listener=whole)
+    items = read_items(f"webdataset:{tmp_path}/*.tar")
+    with pytest.raises(MemoryError):
+        train(settings, items, folder=tmp_path / "broken", listener=first)
+    listed.clear()
+    items = read_items(f"webdataset:{tmp_path}/*.tar")  # as another process does
+    train(settings, items, folder=tmp_path / "broken", listener=second, resume=True)
+    assert listed == [f"s-{shard}.tar" for shard in range(5)]
+    assert min(second.losses) == 7  # after the checkpoint of step 6
+    assert first.losses | second.losses == whole.losses
+    assert second.losses == {step: whole.losses[step] for step in second.losses}
 
 
 def settings_of_twelve_steps() -> Experiment:
