@@ -146,7 +146,7 @@ class Loop:
         optimizer: Any = self.fabric.setup_optimizers(build_optimizer(twin, self.criterion, config))
         self.optimizer = optimizer
         if config.activation_checkpointing:
-            checkpoint_activations(twin)
+            checkpoint_activations(twin, self._message)
         start_alike(self.processes, experiment, len(items), twin, self.criterion)
         self.health = HealthMonitor(experiment.health, config.warm_up)
         self.result = TrainingResult(twin, messages=self.messages, head=self.task.head)

@@ -1,5 +1,6 @@
 """Checkpointed blocks keep less and compute the same, dropout included."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from toys.shapes import experiment, shapes
+from toys.tiny_open_clip import open_clip_experiment
 
 from cross_modal.configuration import Experiment, ImageTrunkConfig
 from cross_modal.training.listener import Silence
@@ -36,6 +38,20 @@ def open_clip() -> Experiment:
 def in_micro_batches() -> Experiment:
     settings = vit()
     settings.training.micro_batch = 5
+    return settings
+
+
+def timm_last_block() -> Experiment:
+    settings = vit()
+    settings.twin.text.layers = 3
+    settings.training.last_blocks = 1
+    return settings
+
+
+def low_rank() -> Experiment:
+    pytest.importorskip("peft")
+    settings = open_clip_experiment(steps=2)
+    settings.training.lora.rank = 2
     return settings
 
 
@@ -85,7 +101,7 @@ def two_steps(settings: Experiment, folder: Path) -> tuple[list[float], dict[str
     return losses, gradients, sum(kept.values())
 
 
-@pytest.mark.parametrize("kind", [vit, deep_text, open_clip, in_micro_batches, last_block])
+@pytest.mark.parametrize("kind", [vit, deep_text, open_clip, in_micro_batches, last_block, timm_last_block, low_rank])
 def test_losses_and_gradients_stay_and_less_is_kept(kind: Any, tmp_path: Path) -> None:
     plain, settings = kind(), kind()
     settings.training.activation_checkpointing = True
@@ -99,8 +115,16 @@ def test_losses_and_gradients_stay_and_less_is_kept(kind: Any, tmp_path: Path) -
         assert less < 0.9 * kept
 
 
-def test_blocks_that_count_batches_are_left_alone(tmp_path: Path) -> None:
-    settings = experiment(steps=2, activation_checkpointing=True)
+def residual() -> Experiment:
+    settings = vit()
+    settings.twin.image.name = "timm:test_resnet"
+    return settings
+
+
+@pytest.mark.parametrize(("kind", "layer"), [(experiment, "BatchNorm2d"), (residual, "BatchNormAct2d|BatchNorm2d")])
+def test_blocks_that_count_batches_are_left_alone_and_that_is_said(kind: Any, layer: str, tmp_path: Path) -> None:
+    settings = kind()
+    settings.training.steps, settings.training.activation_checkpointing = 2, True
     loop = Loop(settings, shapes(), tmp_path, Silence())
     loop.twin.train()
     for step, inputs in enumerate(loop.task.stream(0, 2)):
@@ -108,6 +132,23 @@ def test_blocks_that_count_batches_are_left_alone(tmp_path: Path) -> None:
     counted = [value for name, value in loop.twin.state_dict().items() if name.endswith("num_batches_tracked")]
     assert counted
     assert all(int(value) == 2 for value in counted)
+    image, text = loop.messages
+    assert re.fullmatch(rf"training\.activation_checkpointing: twin\.image .*({layer}) would count .* twice", image)
+    assert text.endswith("twin.text saves no memory, as it has 1 block, expected at least 2")
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_half_precision_is_computed_again_in_half_precision(precision: str, tmp_path: Path) -> None:
+    plain, settings = deep_text(), deep_text()
+    for each in (plain, settings):
+        each.training.precision = precision
+    settings.training.activation_checkpointing = True
+    losses, gradients, kept = two_steps(plain, tmp_path)
+    again, same, less = two_steps(settings, tmp_path)
+    assert again == pytest.approx(losses, abs=1e-5)
+    for name, gradient in gradients.items():  # float16's scale begins too large: both overflow alike
+        torch.testing.assert_close(same[name], gradient, atol=1e-4, rtol=1e-3, equal_nan=True)
+    assert less < 0.9 * kept
 
 
 def test_the_weights_keep_their_names(tmp_path: Path) -> None:
