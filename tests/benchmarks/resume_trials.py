@@ -1,8 +1,7 @@
 """How a killed training goes on: `kill -9` at random moments, two decoding workers, losses compared bit for bit.
 
 Each trial starts `cross-modal train` in a process of its own, kills it at a random moment after its first checkpoint,
-resumes it, and compares every loss with those of an unbroken run. Prints how many trials agree; and what writing a
-checkpoint costs, as a share of the training, on a twin of the demo's size.
+resumes it, and compares every loss with those of an unbroken run. Prints how many trials agree.
 """
 
 from __future__ import annotations
