@@ -33,6 +33,7 @@ from cross_modal.training.batch_statistics import check_rows, with_shared_statis
 from cross_modal.training.cached_gradients import CachedEmbeddings
 from cross_modal.training.checkpoints import BEST, LAST, Checkpoints
 from cross_modal.training.class_task import ClassTask
+from cross_modal.training.fabric import build_fabric
 from cross_modal.training.fed_trunks import fed_trunks
 from cross_modal.training.gradient_norms import gradient_norms
 from cross_modal.training.interrupts import Interrupts
@@ -118,7 +119,7 @@ class Loop:
             )
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.processes = processes or Processes(Launched())
-        self.fabric = self.processes.fabric(config)
+        self.fabric = build_fabric(config, self.processes.place)
         forget_peak_memory(self.fabric.device)
         shared = shared or SharedParts.alone()
         items = data if isinstance(data, Items) else data.items

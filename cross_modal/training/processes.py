@@ -23,21 +23,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from cross_modal.configuration import TrainingConfig
 from cross_modal.errors import CrossModalError
 from cross_modal.training.gradient_sum import summed_gradients
 from cross_modal.training.launched import Launched, launched, spoken
 from cross_modal.training.peer_watch import PeerWatch
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 Answer = TypeVar("Answer")
 _MEETING = timedelta(minutes=5)  # for all to arrive
@@ -78,41 +74,6 @@ class Processes:
     def own(self, rows: np.ndarray) -> np.ndarray:
         """The rows of a global batch that this process encodes: every size-th, so that counts differ by one at most."""
         return rows[self.rank :: self.size]
-
-    def fabric(self, config: TrainingConfig) -> Fabric:
-        """Lightning Fabric for device and precision, told of all processes: by itself it would train one twin each.
-
-        Raises:
-            CrossModalError: If there are too few GPUs, or it counts other processes than were launched.
-        """
-        from lightning_fabric import Fabric
-        from lightning_fabric.plugins.precision.amp import MixedPrecision
-
-        if config.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
-            raise CrossModalError(
-                f"training.accelerator {config.accelerator}: expected a GPU that torch can use, found none; "
-                "set training.accelerator=cpu"
-            )
-        settings: dict[str, Any] = {"precision": config.precision}
-        on_gpu = config.accelerator != "cpu" and torch.cuda.is_available()
-        if config.precision == "16-mixed" and not on_gpu:  # Fabric would take bfloat16 instead
-            settings = {"plugins": MixedPrecision("16-mixed", "cpu")}
-        if self.size == 1:
-            return Fabric(accelerator=config.accelerator, devices=1, **settings)
-        local = self.place.local_size
-        if on_gpu and torch.cuda.device_count() < local:
-            raise CrossModalError(
-                f"training.accelerator {config.accelerator}: expected a GPU for each of the {local} processes of this "
-                f"machine, found {torch.cuda.device_count()}; start fewer, or set training.accelerator=cpu"
-            )
-        accelerator = ("cuda" if on_gpu else "cpu") if config.accelerator == "auto" else config.accelerator
-        fabric = Fabric(
-            accelerator=accelerator, devices=local, num_nodes=self.place.machines, strategy="ddp", **settings
-        )
-        fabric.launch()
-        if not fabric.world_size == dist.get_world_size() == self.size:
-            raise CrossModalError(f"WORLD_SIZE {self.size}: expected as many processes, found {fabric.world_size}")
-        return fabric
 
     def joined(self, own: Tensor | None, total: int, dim: int, device: torch.device) -> Tensor | None:
         """The embeddings of the global batch, in its order; those of this process have a graph, the others none.

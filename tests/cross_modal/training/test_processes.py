@@ -12,7 +12,6 @@ import pytest
 import torch
 from toys import rank_steps
 
-from cross_modal.configuration import TrainingConfig
 from cross_modal.errors import CrossModalError
 from cross_modal.training.launched import Launched, launched
 from cross_modal.training.processes import Processes, joined_processes
@@ -94,9 +93,3 @@ def test_an_environment_that_does_not_fit_is_named(given: dict[str, str], words:
     whole |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
     with pytest.raises(CrossModalError, match=words):
         launched(given if given == {"WORLD_SIZE": "2"} else whole | given)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_one_sentence() -> None:
-    with pytest.raises(CrossModalError, match=r"training\.accelerator cuda: expected a GPU that torch can use"):
-        Processes(Launched()).fabric(TrainingConfig(accelerator="cuda"))
