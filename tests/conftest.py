@@ -1,4 +1,4 @@
-"""No test reads or writes the user's own feature store, and none leaves MLflow's variables behind."""
+"""No test reads or writes the user's own feature store, and none leaves MLflow's variables behind; slow files first."""
 
 import os
 from collections.abc import Iterator
@@ -33,6 +33,12 @@ def unchanged_mlflow_variables_of_a_module() -> Iterator[None]:
     """The same for the fixtures that the tests of a module share."""
     with _unchanged_variables():
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: no process should be left with a long one when the other has ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @contextmanager

@@ -174,7 +174,9 @@ class Loop:
         with Interrupts() as interrupts:
             for step in range(first, steps if self.result.stopped is None else first):
                 began = time.perf_counter()
-                metrics = self._step(step, next(stream))
+                metrics = self._step(step, inputs := next(stream))
+                seconds = time.perf_counter() - began  # waiting for pictures included
+                metrics["train/items_per_second"] = inputs.size / max(seconds, 1e-9)
                 self.result.steps = step + 1
                 self.listener.on_step(step + 1, metrics)
                 self.result.seconds["training"] += time.perf_counter() - began
@@ -205,7 +207,6 @@ class Loop:
 
     def _step(self, step: int, inputs: Inputs) -> dict[str, float]:
         """One optimizer step over one batch."""
-        began = time.perf_counter()
         factor = learning_rate_factor(step, steps=self.config.steps, warm_up=self.config.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
@@ -225,7 +226,6 @@ class Loop:
         for warning in self.health.check(step, metrics):  # before the step: a loss that is no number spoils no weight
             self._message(warning)
         self.optimizer.step()
-        metrics["train/items_per_second"] = inputs.size / max(time.perf_counter() - began, 1e-9)
         return metrics
 
     def _backward(self, inputs: Inputs) -> StepOutput:

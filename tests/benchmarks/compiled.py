@@ -24,11 +24,11 @@ from cross_modal.training.loop import Loop
 STEPS, WARM_UP = 14, 4
 
 
-def drawn(side: int, classes: int) -> Items:
+def drawn(side: int, classes: int, items: int = 2) -> Items:
     """Noise: what is measured is speed."""
     random = np.random.default_rng(0)
-    pictures = [random.integers(0, 256, (side, side, 3)).astype(np.uint8) for _ in range(2 * classes)]
-    names = [f"class number {row % classes}" for row in range(2 * classes)]
+    pictures = [random.integers(0, 256, (side, side, 3)).astype(np.uint8) for _ in range(items * classes)]
+    names = [f"class number {row % classes}" for row in range(items * classes)]
     return Items.of(images=pictures, texts=names, labels=names, splits=["train"] * len(names), source="noise")
 
 

@@ -15,9 +15,7 @@ TWO = Launched(rank=0, size=2, local_rank=0, local_size=2, host="localhost", por
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("accelerator", ["cuda", "gpu"])
 def test_a_gpu_that_is_not_there_is_named(accelerator: str) -> None:
-    with pytest.raises(
-        CrossModalError, match=rf"accelerator {accelerator}: expected a GPU that torch can use"
-    ):
+    with pytest.raises(CrossModalError, match=rf"accelerator {accelerator}: expected a GPU that torch can use"):
         build_fabric(TrainingConfig(accelerator=accelerator), Launched())
 
 

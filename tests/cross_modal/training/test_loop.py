@@ -1,5 +1,6 @@
 """The loop learns, repeats itself, keeps the best, never looks at the test split, and says why it stops."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cross_modal.data.items import Items
 from cross_modal.errors import CrossModalError
 from cross_modal.objectives.health import TrainingStopped
 from cross_modal.training.checkpoint import load_checkpoint
+from cross_modal.training.inputs import StepInputs, TrainingInputs
 from cross_modal.training.loop import BEST, Silence, train
 from cross_modal.training.validation import SCORE, Validation
 
@@ -69,6 +71,22 @@ def test_pictures_decoded_ahead_change_nothing(tmp_path: Path) -> None:
     settings.items.memory_gigabytes = 0.0
     train(settings, items, folder=tmp_path, listener=streamed)
     assert [m["train/loss"] for m in kept.steps] == [m["train/loss"] for m in streamed.steps]
+
+
+def test_the_speed_counts_the_wait_for_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, sizes = TrainingInputs.load, []
+
+    def slow(inputs: TrainingInputs, step: int) -> StepInputs:
+        time.sleep(0.2)
+        found = load(inputs, step)
+        sizes.append(found.size)
+        return found
+
+    monkeypatch.setattr(TrainingInputs, "load", slow)
+    ledger = Ledger()
+    train(experiment(steps=2), shapes(), folder=tmp_path, listener=ledger)
+    for metrics, size in zip(ledger.steps, sizes, strict=True):
+        assert 0 < metrics["train/items_per_second"] < size / 0.2
 
 
 def test_the_test_split_is_never_looked_at(tmp_path: Path) -> None:
