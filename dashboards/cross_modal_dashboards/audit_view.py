@@ -16,7 +16,7 @@ from cross_modal.audit.mislabelled import mislabelled
 from cross_modal.audit.neighbourhood import Neighbourhood, neighbourhood
 from cross_modal.errors import CrossModalError
 from cross_modal.gallery.filter import Filter
-from cross_modal_mlflow.commands.duplicates import counted
+from cross_modal_mlflow.amounts import counted
 from cross_modal_mlflow.duplicates_found import Threshold, find_duplicates
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cross_modal.gallery.gallery import Gallery
+    from cross_modal_mlflow.classify_options import ClassifyOptions
     from cross_modal_mlflow.command_line import Call
-    from cross_modal_mlflow.commands.classify import ClassifyOptions
     from cross_modal_mlflow.gallery_page import Section
 
 UNKNOWN = "unknown"

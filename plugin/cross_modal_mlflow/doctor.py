@@ -82,7 +82,7 @@ def folder_checks() -> Iterator[Check]:
 
 def _feature_store() -> Iterator[Check]:
     from cross_modal.encoders.feature_store import FeatureStore, default_root
-    from cross_modal_mlflow.commands.cache import size
+    from cross_modal_mlflow.amounts import size
 
     root = default_root()
     if root is None:
@@ -105,7 +105,7 @@ def writable(name: str, folder: Path, advice: str) -> Check:
         folder: The folder.
         advice: What to do where they cannot.
     """
-    from cross_modal_mlflow.commands.cache import size
+    from cross_modal_mlflow.amounts import size
 
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:

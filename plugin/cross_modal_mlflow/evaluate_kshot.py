@@ -31,8 +31,8 @@ from cross_modal_mlflow.counting import counting, summed
 from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.evaluate_model import leak_notes
 from cross_modal_mlflow.kshot_outcome import KShotOutcome, log_kshot
+from cross_modal_mlflow.logged_items import log_items
 from cross_modal_mlflow.phases import Clock, working
-from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
 from cross_modal_mlflow.tracking import TrackedRun, tracked_run
@@ -40,7 +40,7 @@ from cross_modal_mlflow.tracking import TrackedRun, tracked_run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cross_modal_mlflow.commands.evaluate import EvaluateOptions
+    from cross_modal_mlflow.evaluate_options import EvaluateOptions
 
 PUBLISHED_SHOTS = (1, 2, 4, 8, 16)
 

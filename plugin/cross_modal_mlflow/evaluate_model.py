@@ -25,10 +25,11 @@ from cross_modal.verification.pair_scorer import load_pair_scorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.evidence import log_evidence
+from cross_modal_mlflow.logged_items import log_items
 from cross_modal_mlflow.measurement import classes_trained_on, embed, protocol, settings_for
 from cross_modal_mlflow.open_set_measurement import measure_strangers
 from cross_modal_mlflow.phases import Clock, working
-from cross_modal_mlflow.pipeline import log_items, verify_test
+from cross_modal_mlflow.pipeline import verify_test
 from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.store import Store
 from cross_modal_mlflow.tracking import TrackedRun, tracked_run
@@ -36,7 +37,7 @@ from cross_modal_mlflow.tracking import TrackedRun, tracked_run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cross_modal_mlflow.commands.evaluate import EvaluateOptions
+    from cross_modal_mlflow.evaluate_options import EvaluateOptions
 
 
 def measure_model(

@@ -22,7 +22,7 @@ from cross_modal_mlflow.tracking import tracked_run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cross_modal_mlflow.commands.evaluate import EvaluateOptions
+    from cross_modal_mlflow.evaluate_options import EvaluateOptions
 
 
 def measure_pair_source(

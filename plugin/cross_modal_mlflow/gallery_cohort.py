@@ -14,7 +14,7 @@ from cross_modal.gallery.cohort import ATTACHMENT, Cohort, Kind
 from cross_modal.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
-    from cross_modal_mlflow.commands.index import IndexOptions
+    from cross_modal_mlflow.index_options import IndexOptions
 
 MOST_ITEMS = 20_000  # of a cohort: enough for any rate that validation can settle
 

@@ -16,7 +16,7 @@ from cross_modal.gallery.schema import is_further
 
 if TYPE_CHECKING:
     from cross_modal.encoders.twin import TwinEncoder
-    from cross_modal_mlflow.commands.index import IndexOptions
+    from cross_modal_mlflow.index_options import IndexOptions
 
 SHOWN = 3  # skipped items that are named
 

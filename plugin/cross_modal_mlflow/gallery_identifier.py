@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,6 +90,23 @@ class Identifier:
         if self.cohort is None and len(self.enrolment) < FEWEST:
             return None
         return calibrate_gallery(self.enrolment, self.cohort, self.rate, self.how)
+
+    def about(self) -> dict[str, Any]:
+        """What answers rest on, for ``--json`` and for the run."""
+        gallery, cohort = self.gallery, self.cohort
+        return {
+            "gallery": gallery.location,
+            "version": gallery.version,
+            "model": gallery.binding.model,
+            "digest": gallery.binding.digest,
+            "metric": gallery.binding.metric,
+            "kind": self.kind,
+            "identities": len(self.enrolment),
+            "references": len(self.enrolment.references),
+            "cohort": None if cohort is None else {"identities": len(cohort.sizes), **cohort.provenance},
+            "calibration": None if self.calibration is None else self.calibration.to_dict(),
+            "notes": self.all_notes(),
+        }
 
     def identify(self, queries: np.ndarray) -> Identification:
         """Names embeddings."""

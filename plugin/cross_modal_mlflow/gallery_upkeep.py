@@ -15,7 +15,7 @@ from cross_modal_mlflow.summary import stderr, stdout
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from cross_modal_mlflow.commands.index import IndexOptions
+    from cross_modal_mlflow.index_options import IndexOptions
 
 LISTED = ("id", "kind", "label", "text", "split", "group")
 WIDEST = 48  # characters of a cell

@@ -19,7 +19,6 @@ from cross_modal.errors import CrossModalError
 from cross_modal.fewshot.rejection import accepted
 from cross_modal.gallery.identification_measure import IdentificationMeasure, measure_identification
 from cross_modal.gallery.item_ids import DIGITS
-from cross_modal_mlflow.commands.identify import about
 from cross_modal_mlflow.device import on_device
 from cross_modal_mlflow.identification_figures import detection_figure
 from cross_modal_mlflow.phases import Clock, working
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cross_modal.encoders.twin import TwinEncoder
-    from cross_modal_mlflow.commands.identify import IdentifyOptions
     from cross_modal_mlflow.gallery_identifier import Identifier
+    from cross_modal_mlflow.identify_options import IdentifyOptions
 
 
 def measure_probes(
@@ -73,7 +72,7 @@ def measure_probes(
             )
         metrics = measured.metrics | ({} if calibration is None else calibration.metrics())
         notes = [*identifier.all_notes(), *measured.notes, *notes]
-        protocol = {**about(identifier), "data": source, "split": options.split, "probes": len(probes), "notes": notes}
+        protocol = {**identifier.about(), "data": source, "split": options.split, "probes": len(probes), "notes": notes}
         report = Report("identify", protocol, metrics, clock.seconds, run.run_id)
         with clock.phase("logging"), working(console, "logging the run"):
             run.metrics(metrics)

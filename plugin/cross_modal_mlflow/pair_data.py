@@ -12,7 +12,7 @@ from cross_modal.data.pairs import Pairs, Triplets, kind_of, read_pairs, read_tr
 from cross_modal.data.together import ALONE, Together
 from cross_modal.errors import CrossModalError
 from cross_modal.verification.pair_scorer import PairScorer
-from cross_modal_mlflow.pipeline import log_items
+from cross_modal_mlflow.logged_items import log_items
 from cross_modal_mlflow.tracking import TrackedRun
 
 

@@ -18,8 +18,8 @@ from cross_modal_mlflow.report import Report
 from cross_modal_mlflow.tracking import TrackedRun
 
 if TYPE_CHECKING:
-    from cross_modal_mlflow.commands.evaluate import EvaluateOptions
-    from cross_modal_mlflow.commands.verify import VerifyOptions
+    from cross_modal_mlflow.evaluate_options import EvaluateOptions
+    from cross_modal_mlflow.verify_options import VerifyOptions
 
 
 def log_options(run: TrackedRun, options: EvaluateOptions | VerifyOptions) -> None:

@@ -34,11 +34,11 @@ from cross_modal.verification.pair_scorer import PairScorer
 from cross_modal.verification.saved_calibration import SavedCalibration
 from cross_modal_mlflow import figures
 from cross_modal_mlflow.class_calibration import calibrate_on_classes, verify_classes
-from cross_modal_mlflow.dataset import ItemsDataset, profile
 from cross_modal_mlflow.evidence import log_evidence
 from cross_modal_mlflow.explorer_evidence import log_for_explorer
 from cross_modal_mlflow.follower import leading
-from cross_modal_mlflow.logged_twin import dataset_name, log_model_metrics, log_twin
+from cross_modal_mlflow.logged_items import log_items
+from cross_modal_mlflow.logged_twin import log_model_metrics, log_twin
 from cross_modal_mlflow.measurement import measure_test, protocol
 from cross_modal_mlflow.phases import Clock, working
 from cross_modal_mlflow.progress import Listeners, Progress
@@ -250,26 +250,6 @@ def log_start(run: TrackedRun, experiment: Experiment, items: Items) -> None:
     run.text(config_yaml(experiment), "config.yaml")
     run.environment()
     log_items(run, items, ("train", "validation", "test"), experiment.items)
-
-
-def log_items(run: TrackedRun, items: Items, splits: tuple[str, ...], config: DataConfig) -> None:
-    """Logs the data: one dataset a split, counts as parameters, and the items that were left out."""
-    settings = {name: value for name, value in vars(config).items() if value != getattr(DataConfig(), name)}
-    run.tags({"cross_modal.data": items.source, "cross_modal.digest": items.digest})
-    for split in splits:
-        part = items if split == "all" else items.split(split)
-        if len(part):
-            run.dataset(ItemsDataset(part, dataset_name(items), settings=settings), context=split)
-            counts = {name: count for name, count in profile(part).items() if name != "skipped"}
-            run.parameters({f"data.{split}": counts})
-    if items.skipped:
-        columns: dict[str, list[Any]] = {
-            "row": [bad.row for bad in items.skipped],
-            "where": [bad.where for bad in items.skipped],
-            "reason": [bad.reason for bad in items.skipped],
-        }
-        run.table(columns, "skipped_items.json")
-        run.metrics({"data/skipped_items": len(items.skipped)})
 
 
 def log_result(run: TrackedRun, result: TrainingResult, report: Report, notes: list[str]) -> None:

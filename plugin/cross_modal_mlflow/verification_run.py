@@ -21,7 +21,7 @@ from cross_modal_mlflow.verification_answer import Verifier
 from cross_modal_mlflow.verification_file import FileResult, FileVerification
 
 if TYPE_CHECKING:
-    from cross_modal_mlflow.commands.verify import VerifyOptions
+    from cross_modal_mlflow.verify_options import VerifyOptions
 
 ANSWERS = "answers.csv"  # the artifact
 

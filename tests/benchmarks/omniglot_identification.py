@@ -25,9 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from omniglot import ARCHIVE, CONFIG, HELD_OUT
 
-ARCHIVE = Path(__file__).parents[3] / "shared" / "data" / "omniglot.zip"
-CONFIG = Path(__file__).with_name("omniglot.yaml")
 ENROLLED, STRANGERS, REFERENCES, DRAWS = 100, 100, 5, 100
 ASKED = 0.01
 
@@ -149,7 +148,7 @@ def main() -> None:
             archive.extractall(folder)
         manifest = next(folder.rglob("manifest.csv"))
         if options.model is None:
-            words = ["--config", str(CONFIG), "--data", str(manifest), "--split-prefix", "true"]
+            words = ["--config", str(CONFIG), "--data", str(manifest), *HELD_OUT]
             trained = cross_modal(folder, "train", *words)
             from cross_modal_mlflow.models import model_folder
             from cross_modal_mlflow.store import open_store

@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
-from omniglot import ARCHIVE, CONFIG, cross_modal
+from omniglot import ARCHIVE, CONFIG, HELD_OUT, cross_modal
 
 from cross_modal.configuration import DataConfig
 from cross_modal.data.sources import read_items
@@ -53,7 +53,7 @@ def main() -> None:
         write_pairs(manifest, pairs)
         model = options.model and str(Path(options.model).absolute())
         if model is None:
-            words = ["train", "--config", str(CONFIG), "--data", str(manifest), "--split-prefix", "true"]
+            words = ["train", "--config", str(CONFIG), "--data", str(manifest), *HELD_OUT]
             model = f"runs:/{cross_modal(folder, *words)['run']}/model"
         found = cross_modal(folder, "evaluate", model, "--data", str(pairs), "--split", "all")
     for metric in (

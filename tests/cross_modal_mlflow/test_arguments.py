@@ -5,7 +5,7 @@ import pytest
 from cross_modal.configuration import Experiment, PartConfig
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
-from cross_modal_mlflow.commands.evaluate import EvaluateOptions
+from cross_modal_mlflow.evaluate_options import EvaluateOptions
 
 
 def experiment(*words: str, config: str | None = None) -> Experiment:

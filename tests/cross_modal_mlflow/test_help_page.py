@@ -1,5 +1,5 @@
 from cross_modal.configuration import Experiment
-from cross_modal_mlflow.commands.evaluate import EvaluateOptions
+from cross_modal_mlflow.evaluate_options import EvaluateOptions
 from cross_modal_mlflow.help_page import attribute_docs, help_page
 from cross_modal_mlflow.option_kinds import option_kinds
 

@@ -12,8 +12,8 @@ import yaml
 from cross_modal.configuration import DataConfig
 from cross_modal.data.sources import read_items
 from cross_modal_mlflow.command_line import main
+from cross_modal_mlflow.logged_items import log_items
 from cross_modal_mlflow.models import model_folder
-from cross_modal_mlflow.pipeline import log_items
 from cross_modal_mlflow.store import open_store
 from cross_modal_mlflow.tracking import tracked_run, tracking_for
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cross_modal.errors import CrossModalError
+from cross_modal_mlflow.amounts import size
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 
@@ -27,7 +28,6 @@ examples:
   cross-modal cache --older-than 30                      remove what was not used for 30 days
   cross-modal cache --all                                remove everything that no process uses
   CROSS_MODAL_CACHE=/scratch/features cross-modal cache  another folder; CROSS_MODAL_CACHE=off switches the store off"""
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass
@@ -112,18 +112,6 @@ def said(root: Path, entries: Sequence[EntryFacts], removed: Sequence[EntryFacts
     if left > limit * 1e9:
         lines.append("note: more than asked for is left, in use by running processes")
     return lines
-
-
-def size(count: float) -> str:
-    """Bytes in the unit that leaves one to three digits before the point.
-
-    >>> size(12), size(76_800), size(2.5e9)
-    ('12 B', '76.8 kB', '2.5 GB')
-    """
-    place = 0
-    while count >= 999.95 and place < len(_UNITS) - 1:
-        count, place = count / 1000, place + 1
-    return f"{count:.1f} {_UNITS[place]}" if place else f"{count:.0f} B"
 
 
 def _amount(entries: Sequence[EntryFacts]) -> str:

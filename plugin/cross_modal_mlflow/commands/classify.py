@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cross_modal.configuration import DataConfig
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
+from cross_modal_mlflow.classify_options import ClassifyOptions
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.word_lists import gather_words
 
@@ -31,37 +30,6 @@ References with a label are the examples; those that are not genuine are left ou
 unknown is learned from the gallery's cohort (items of classes that are not enrolled), else from the references
 themselves, each one scored without its own class. Confidence is the probability among the gallery's classes, given
 that it is one of them; whether it is one at all is what "unknown" answers."""
-
-
-@dataclass
-class ClassifyOptions:
-    """What is classified, and by what.
-
-    Attributes:
-        gallery: The gallery: a folder, milvus:FILE.db or milvus:http://HOST:PORT.
-        image: Picture files.
-        text: Texts.
-        model: The gallery's model, where it is no longer where the gallery says; another one is refused.
-        method: The few-shot classifier: prototypes, nearest_neighbours, tip_adapter, zero_shot and others.
-        where: Only references that fulfil these conditions are examples.
-        top: How many classes are shown of each item.
-        false_accept_rate: At most this share of strangers may be given a label; 1 gives every item one.
-        html: Write the answers, with pictures, as one page to this file.
-        seed: Of the folds in which the threshold is learned.
-        items: How pictures are decoded.
-    """
-
-    gallery: str = ""
-    image: list[str] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    model: str | None = None
-    method: str = "prototypes"
-    where: list[str] = field(default_factory=list)
-    top: int = 3
-    false_accept_rate: float = 0.05
-    html: str | None = None
-    seed: int = 0
-    items: DataConfig = field(default_factory=DataConfig)
 
 
 def run(call: Call) -> int:

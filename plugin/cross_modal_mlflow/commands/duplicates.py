@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cross_modal.errors import CrossModalError
+from cross_modal_mlflow.amounts import counted
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
 from cross_modal_mlflow.word_lists import gather_words
@@ -116,15 +117,6 @@ def check(options: DuplicatesOptions) -> None:
         path = getattr(options, name)
         if path is not None and path != "-" and not Path(path).absolute().parent.is_dir():
             raise CrossModalError(f"--{name}: expected a folder that exists, found none at {Path(path).parent}")
-
-
-def counted(count: int, what: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "pair"), counted(2000, "pair")
-    ('1 pair', '2,000 pairs')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _thresholds(options: DuplicatesOptions, gallery: Gallery, kinds: list[str]) -> dict[str, Threshold]:

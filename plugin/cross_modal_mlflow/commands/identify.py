@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from cross_modal.configuration import DataConfig
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
+from cross_modal_mlflow.identify_options import IdentifyOptions
 from cross_modal_mlflow.word_lists import gather_words
 
 if TYPE_CHECKING:
@@ -33,37 +33,6 @@ examples:
 The threshold is settled on strangers to this very gallery: on its cohort (people whom nobody enrolled), and on the
 enrolled as strangers to each other. It moves with the number of identities; the threshold of `verify`, for pairs, would
 let most strangers in. Telling enrolled ones from strangers is hard: look at "named rightly" before you rely on it."""
-
-
-@dataclass
-class IdentifyOptions:
-    """Who is looked for, and where.
-
-    Attributes:
-        gallery: The gallery: a folder, milvus:FILE.db or milvus:http://HOST:PORT.
-        query: Picture files; or texts, where the gallery is of texts.
-        model: The gallery's model, where it is no longer where the gallery says; another one is refused.
-        rate: The share of strangers that may be taken for somebody.
-        how: The references of an identity: their mean, or the best of them.
-        where: Only references that fulfil these conditions are enrolled.
-        data: Labelled probes to measure on; those with a label that is not enrolled are strangers.
-        split: With --data: the split of it that is measured, where it has any; all of it unless given.
-        check: Report references that are far from their fellows.
-        seed: Of the intervals.
-        items: How pictures are decoded.
-    """
-
-    gallery: str = ""
-    query: list[str] = field(default_factory=list)
-    model: str | None = None
-    rate: float = 0.01
-    how: Literal["mean", "best"] = "mean"
-    where: list[str] = field(default_factory=list)
-    data: str | None = None
-    split: str | None = None
-    check: bool = False
-    seed: int = 0
-    items: DataConfig = field(default_factory=DataConfig)
 
 
 def run(call: Call) -> int:
@@ -145,24 +114,6 @@ def embed_queries(words: list[str], identifier: Identifier, twin: TwinEncoder, c
     return embed_images(twin, open_pictures(items, twin, config), np.arange(len(items)))
 
 
-def about(identifier: Identifier) -> dict[str, Any]:
-    """What answers rest on, for ``--json`` and for the run."""
-    gallery, cohort = identifier.gallery, identifier.cohort
-    return {
-        "gallery": gallery.location,
-        "version": gallery.version,
-        "model": gallery.binding.model,
-        "digest": gallery.binding.digest,
-        "metric": gallery.binding.metric,
-        "kind": identifier.kind,
-        "identities": len(identifier.enrolment),
-        "references": len(identifier.enrolment.references),
-        "cohort": None if cohort is None else {"identities": len(cohort.sizes), **cohort.provenance},
-        "calibration": None if identifier.calibration is None else identifier.calibration.to_dict(),
-        "notes": identifier.all_notes(),
-    }
-
-
 def _answer(call: Call, options: IdentifyOptions, identifier: Identifier, twin: TwinEncoder) -> None:
     from cross_modal_mlflow.gallery_identifier import answer_table, answers, in_words
     from cross_modal_mlflow.report import Report, print_lines, write_json
@@ -174,7 +125,7 @@ def _answer(call: Call, options: IdentifyOptions, identifier: Identifier, twin: 
     found, calibration = identifier.identify(queries), identifier.calibration
     seconds = {"embedding": embedded - began, "identification": time.perf_counter() - embedded}
     if call.json is not None:
-        protocol = {**about(identifier), "rate": options.rate, "how": options.how}
+        protocol = {**identifier.about(), "rate": options.rate, "how": options.how}
         protocol["answers"] = answers(options.query, found)
         metrics = {} if calibration is None else calibration.metrics()
         write_json(Report(call.command, protocol, metrics, seconds), call.json)
@@ -191,7 +142,7 @@ def _check(call: Call, identifier: Identifier, folder: Path) -> int:
     enrolment = identifier.enrolment
     total = sum(map(len, far.values()))
     if call.json is not None:
-        protocol = {**about(identifier)}
+        protocol = {**identifier.about()}
         protocol["far"] = [
             {"identity": who, "reference": each.name, "score": each.score, "expected": each.threshold}
             for who, each in _each(far)

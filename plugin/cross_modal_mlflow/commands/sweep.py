@@ -7,8 +7,7 @@ from importlib.resources import as_file, files
 
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
-from cross_modal_mlflow.commands.worker import STORAGE
-from cross_modal_mlflow.sweep.options import SweepOptions
+from cross_modal_mlflow.sweep.options import STORAGE, SweepOptions
 
 EXAMPLES = """\
 examples:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.arguments import parse
 from cross_modal_mlflow.command_line import Call
+from cross_modal_mlflow.sweep.options import STORAGE
 
 EXAMPLES = """\
 examples:
   cross-modal worker --study birds                                        the journal in ./mlruns
   cross-modal worker --study birds --storage postgresql://me@host/optuna  from another machine
   CROSS_MODAL_STORAGE=postgresql://… cross-modal worker --study birds     keeps the password off the process list"""
-STORAGE = "CROSS_MODAL_STORAGE"
 
 
 @dataclass

@@ -14,6 +14,8 @@ from cross_modal_mlflow.registry import check_name
 Sampler = Literal["tpe", "gp", "random"]
 Pruner = Literal["median", "hyperband", "wilcoxon", "none"]
 TRIALS = 30
+#: The variable that names a storage, so that no process list shows its password.
+STORAGE = "CROSS_MODAL_STORAGE"
 #: What can be optimised, and which way.
 TARGETS = {"score": "maximize", "eer": "minimize", "seconds": "minimize"}
 

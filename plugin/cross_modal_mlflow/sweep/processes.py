@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from cross_modal.errors import CrossModalError
-from cross_modal_mlflow.commands.worker import STORAGE
+from cross_modal_mlflow.sweep.options import STORAGE
 
 LEAVING = 30.0  # seconds that an interrupted worker gets to tell its trial
 AGAIN = 3  # workers that are started anew in place of killed ones

@@ -23,9 +23,10 @@ from cross_modal.data.pairs import kind_of
 from cross_modal.data.sources import read_items
 from cross_modal.errors import CrossModalError
 from cross_modal.rebuild import rebuild
+from cross_modal_mlflow.logged_items import log_items
 from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.phases import Clock, working
-from cross_modal_mlflow.pipeline import config_yaml, log_items
+from cross_modal_mlflow.pipeline import config_yaml
 from cross_modal_mlflow.run_context import experiment_tags
 from cross_modal_mlflow.store import Store, open_store
 from cross_modal_mlflow.sweep.head_space import HeadSpace

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cross_modal.encoders.feature_store import FeatureStore
+from cross_modal_mlflow.amounts import size
 from cross_modal_mlflow.command_line import main
-from cross_modal_mlflow.commands.cache import size
 
 DAY = 86_400
 

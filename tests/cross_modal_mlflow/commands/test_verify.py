@@ -9,7 +9,8 @@ import pytest
 from toys.verification_models import write_model, write_picture
 
 from cross_modal_mlflow.command_line import main
-from cross_modal_mlflow.commands.verify import VerifyOptions, picture_or_text, side_of, whole_references
+from cross_modal_mlflow.commands.verify import picture_or_text, side_of, whole_references
+from cross_modal_mlflow.verify_options import VerifyOptions
 
 
 @pytest.fixture(scope="module")
