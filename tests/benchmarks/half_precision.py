@@ -1,7 +1,7 @@
 """What half precision gives on this processor: a training step under bf16-mixed against the same step in float32.
 
 The demo's twin, the twin of `omniglot.yaml` and a small ViT; float32 and bfloat16 take turns, step by step. Processors
-that multiply bfloat16 (avx512_bf16, amx_bf16) gain; others convert it and lose, so what this one has is printed.
+that multiply bfloat16 (avx512_bf16, amx_bf16) gain; others have to convert it. What this one has is printed.
 
     python tests/benchmarks/half_precision.py
 """

@@ -1,11 +1,11 @@
 """Same character or not? Omniglot's evaluation alphabets, at the threshold that whole unseen background alphabets set.
 
-    python tests/benchmarks/omniglot_verification.py                  # trains first: about half an hour
-    python tests/benchmarks/omniglot_verification.py --model FOLDER   # a twin trained before, by the same settings
+    python tests/benchmarks/omniglot_verification.py                  # trains first: some twenty minutes
+    python tests/benchmarks/omniglot_verification.py --model FOLDER   # a twin trained before, as by omniglot.py
 
 10,000 pairs of evaluation drawings: half of one character, half of two, and half of those two of one alphabet. Goal:
 94 % right. The nearest published figure is the siamese paper's 93.4 % (Koch et al. 2015); its pairs are drawn
-differently. Training holds whole background alphabets out (`--split-prefix`) for stopping and for the threshold.
+differently. Training holds whole background alphabets out for stopping and for the threshold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
-from omniglot import ARCHIVE, CONFIG, HELD_OUT, cross_modal
+from omniglot import ARCHIVE, CONFIG, cross_modal
 
 from cross_modal.configuration import DataConfig
 from cross_modal.data.sources import read_items
@@ -53,7 +53,7 @@ def main() -> None:
         write_pairs(manifest, pairs)
         model = options.model and str(Path(options.model).absolute())
         if model is None:
-            words = ["train", "--config", str(CONFIG), "--data", str(manifest), *HELD_OUT]
+            words = ["train", "--config", str(CONFIG), "--data", str(manifest)]
             model = f"runs:/{cross_modal(folder, *words)['run']}/model"
         found = cross_modal(folder, "evaluate", model, "--data", str(pairs), "--split", "all")
     for metric in (
