@@ -6,17 +6,19 @@ trunk is one file that fills them in. Trunks give tokens; pooling, projection an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from cross_modal.encoders.token_spans import TokenSpans
 from cross_modal.encoders.tokens import Tokens
+from cross_modal.errors import CrossModalError
 
 Resize = Literal["squash", "crop", "pad"]
 
 
-class ImageTrunk(nn.Module):
+class ImageTrunk(nn.Module, ABC):
     """Pixels → tokens.
 
     Attributes:
@@ -44,14 +46,15 @@ class ImageTrunk(nn.Module):
     pretrained: bool = False
     prefix_tokens: int | None = 0
 
+    @abstractmethod
     def blocks(self) -> list[nn.Module]:
         """The trunk's blocks from bottom to top: "last:N" unfreezes the last N of them."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """What, besides the weights and the configuration, rebuilds this trunk; JSON-able (mean and std of a tag)."""
         return {}
 
+    @abstractmethod
     def forward(self, pixels: Tensor) -> Tokens:
         """Encodes pictures.
 
@@ -61,10 +64,9 @@ class ImageTrunk(nn.Module):
         Returns:
             Tokens (B, L, D), all of them real.
         """
-        raise NotImplementedError
 
 
-class TextTrunk(nn.Module):
+class TextTrunk(nn.Module, ABC):
     """Texts → token ids → tokens.
 
     Attributes:
@@ -81,10 +83,11 @@ class TextTrunk(nn.Module):
     pretrained: bool = False
     unknown_token: int | None = None
 
+    @abstractmethod
     def blocks(self) -> list[nn.Module]:
         """The trunk's blocks from bottom to top: "last:N" unfreezes the last N of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tokenize(self, texts: list[str]) -> Tensor:
         """Turns texts into ids.
 
@@ -95,7 +98,6 @@ class TextTrunk(nn.Module):
             (B, L) int64, padded with 0 unless the trunk says otherwise; L is the longest real length in this batch
             where the trunk allows it, else the whole context.
         """
-        raise NotImplementedError
 
     def token_spans(self, text: str) -> TokenSpans:
         """Which piece of a text each token stands for: for explanations alone, no embedding depends on it.
@@ -105,13 +107,20 @@ class TextTrunk(nn.Module):
 
         Returns:
             The tokens that `forward` gives for ``tokenize([text])``, in their order.
+
+        Raises:
+            CrossModalError: If this trunk does not tell.
         """
-        raise NotImplementedError
+        raise CrossModalError(
+            f"{type(self).__name__}: expected a text trunk that tells which piece of a text a token stands for, "
+            "found none"
+        )
 
     def state(self) -> dict[str, Any]:
         """What, besides the weights and the configuration, rebuilds this trunk; JSON-able (a learned vocabulary)."""
         return {}
 
+    @abstractmethod
     def forward(self, tokens: Tensor) -> Tokens:
         """Encodes token ids.
 
@@ -121,4 +130,3 @@ class TextTrunk(nn.Module):
         Returns:
             Tokens (B, L', D) whose mask is true at the real tokens.
         """
-        raise NotImplementedError

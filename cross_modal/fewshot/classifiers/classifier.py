@@ -11,6 +11,7 @@ All arithmetic keeps the dtype of the input, so that float64 embeddings give flo
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -26,7 +27,7 @@ Views = Literal["plain", "mean", "rows"]
 FLOATS = (np.float64, np.float32)
 
 
-class FewShotClassifier(ClassifierMixin, BaseEstimator):
+class FewShotClassifier(ClassifierMixin, BaseEstimator, ABC):
     """A classifier from a few embeddings of each class and, where there are any, one text embedding a class.
 
     Subclasses take ``texts`` ((C, D) class texts, a NaN row where a class has none), ``classes`` ((C,) the labels that
@@ -190,13 +191,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):
 
     # What subclasses write.
 
+    @abstractmethod
     def _fit(self, X: np.ndarray, y: np.ndarray) -> None:
         """Learns from placed support (N, D) and class positions (N,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """Scores (Q, C) of placed queries (Q, D)."""
-        raise NotImplementedError
 
     def _votes(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What each support (Q, N), and each text (Q, C), adds to the scores of placed queries."""

@@ -101,6 +101,9 @@ class PooledText(TextTrunk):
     def blocks(self) -> list[nn.Module]:
         return [self.embedding]
 
+    def tokenize(self, texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[1 + len(text) % 8] for text in texts])
+
     def forward(self, tokens: torch.Tensor) -> Tokens:
         values = self.embedding(tokens)
         return Tokens(values, tokens > 0, self.own(values.mean(1)))

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from toys.shapes_on_disk import write_shapes
 
+from cross_modal.errors import CrossModalError
 from cross_modal_mlflow.command_line import main
 from cross_modal_mlflow.models import model_folder
 from cross_modal_mlflow.store import open_store
@@ -93,9 +94,10 @@ def test_the_winner_is_a_model_of_the_parent_run_registered_and_measured_on_test
 
 
 def test_the_winner_is_compared_with_the_default_on_the_same_episodes(swept: Path, report: dict[str, Any]) -> None:
-    if study().best_trial.number == 0:
-        pytest.skip("the default won")
     metrics, setting = report["metrics"], "comparison/5way_1shot"
+    if study().best_trial.number == 0:  # nothing to compare the default with
+        assert not any(name.startswith("comparison/") for name in metrics)
+        return
     assert metrics[f"{setting}/best"] == pytest.approx(metrics["episodes/5way_1shot/accuracy"])
     assert metrics[f"{setting}/difference"] == pytest.approx(metrics[f"{setting}/best"] - metrics[f"{setting}/default"])
     assert metrics[f"{setting}/difference/ci95"] > 0
@@ -214,7 +216,7 @@ def test_two_workers_one_killed_then_ctrl_c_then_resume_and_nothing_is_lost(work
     def trials() -> list[optuna.trial.FrozenTrial]:
         try:
             return optuna.load_study(study_name="hard", storage=open_storage(str(journal))).trials
-        except Exception:
+        except (KeyError, OSError, CrossModalError):  # no such study, file or folder yet
             return []
 
     def wait_for(enough: Any) -> None:
