@@ -45,6 +45,7 @@ from cross_modal.training.partial import PartialTraining, twin_settings
 from cross_modal.training.peak_memory import forget_peak_memory, peak_memory
 from cross_modal.training.processes import Processes, joined_processes
 from cross_modal.training.schedule import learning_rate_factor
+from cross_modal.training.settings_check import check_settings
 from cross_modal.training.shared_parts import SharedParts
 from cross_modal.training.task import Inputs, StepOutput, Task
 from cross_modal.training.training_result import TrainingResult
@@ -108,15 +109,7 @@ class Loop:
     ) -> None:
         started = time.perf_counter()
         config = experiment.training
-        if config.steps < 1:
-            raise CrossModalError(f"training.steps: expected at least 1, found {config.steps}")
-        if config.micro_batch < 0:
-            raise CrossModalError(f"training.micro_batch: expected 0 or more, found {config.micro_batch}")
-        if "eer" in config.monitor.split("/"):
-            raise CrossModalError(
-                "training.monitor: expected a metric that grows as the twin gets better (auto watches 1 − EER where "
-                f"there are pairs), found {config.monitor!r}"
-            )
+        check_settings(config)
         self.experiment, self.config, self.listener, self.folder = experiment, config, listener, folder
         self.processes = processes or Processes(Launched())
         self.fabric = build_fabric(config, self.processes.place)
